@@ -13,7 +13,9 @@ std::string to_hex(std::span<const std::uint8_t> bytes) {
     return out;
 }
 
-std::string short_name(const NodeKey& node) { return to_hex(std::span(node).first(4)); }
+std::string short_name(const NodeKey& node) {
+    return to_hex(std::span(node).first(4));
+}
 
 std::string short_name(const ReplicaId& replica) {
     const std::array<std::uint8_t, 2> life{std::uint8_t(replica.life >> 56), std::uint8_t(replica.life >> 48)};

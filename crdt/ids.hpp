@@ -54,7 +54,9 @@ inline Seq seen(const Version& version, const ReplicaId& replica) {
     auto at = version.find(replica);
     return at == version.end() ? 0 : at->second;
 }
-inline bool covers(const Version& version, const Dot& dot) { return dot.seq <= seen(version, dot.replica); }
+inline bool covers(const Version& version, const Dot& dot) {
+    return dot.seq <= seen(version, dot.replica);
+}
 /// True when `a` covers everything that `b` covers. O(|b| log |a|).
 inline bool covers(const Version& a, const Version& b) {
     for (const auto& [replica, seq] : b) {

@@ -1,0 +1,182 @@
+#include "crdt/difference.hpp"
+
+#include <algorithm>
+
+#include "crdt/assert.hpp"
+#include "crdt/codec.hpp"
+#include "crdt/limits.hpp"
+
+namespace starling::crdt {
+
+namespace {
+
+bool holds(const LiveDots& dots, const ReplicaId& replica, Seq seq) {
+    auto at = dots.find(replica);
+    return at != dots.end() && contains(at->second, seq);
+}
+
+/// Everything of an answer but what lies inside the base.
+Difference answer_outside(const Replica& replica, const Version& base, const LiveDots& staged) {
+    STARLING_ASSERT(!replica.window_open(), "a diff is answered with the window closed");
+    Difference difference;
+    difference.base = base;
+    difference.heads = replica.heads();
+    difference.depth = replica.depth();
+    for (const auto& [id, origin] : replica.state().origins()) {
+        if (origin.seen == 0) continue;
+        difference.tops[id] = {origin.seen, origin.last_stamp};
+        for (auto at = origin.live.upper_bound(seen(base, id)); at != origin.live.end(); ++at) {
+            const auto& [seq, entry] = *at;
+            extend(difference.outside[id], seq);
+            if (!holds(staged, id, seq))
+                difference.entries[{id, seq}] = {entry.slot, entry.stamp, entry.depth, entry.value};
+        }
+    }
+    return difference;
+}
+
+}  // namespace
+
+LiveDots live_dots(const State& state) {
+    LiveDots dots;
+    for (const auto& [id, origin] : state.origins()) {
+        for (const auto& [seq, entry] : origin.live) extend(dots[id], seq);
+    }
+    return dots;
+}
+
+Difference answer(const Replica& replica, const Version& base, const LiveDots& staged) {
+    auto difference = answer_outside(replica, base, staged);
+    for (const auto& [id, origin] : replica.state().origins()) {
+        const auto end = origin.live.upper_bound(seen(base, id));
+        for (auto at = origin.live.begin(); at != end; ++at) extend(difference.inside[id], at->first);
+    }
+    return difference;
+}
+
+Difference answer_knowing(const Replica& replica, const Version& base, const LiveDots& live_at_asker,
+                          const LiveDots& staged) {
+    auto difference = answer_outside(replica, base, staged);
+    difference.inside_is_live = false;
+    for (const auto& [id, runs] : live_at_asker) {
+        const auto* origin = replica.state().origin(id);
+        const auto common = std::min(seen(base, id), origin == nullptr ? 0 : origin->seen);
+        for (const auto& run : runs) {  // the gaps between live entries, never dot by dot: runs are a peer's claim
+            Seq from = run.first;
+            const auto to = std::min(run.last(), common);
+            if (from > to) break;
+            for (auto at = origin->live.lower_bound(from); at != origin->live.end() && at->first <= to; ++at) {
+                extend(difference.inside[id], from, at->first - from);
+                from = at->first + 1;
+            }
+            extend(difference.inside[id], from, to + 1 - from);
+        }
+        if (const auto at = difference.inside.find(id); at != difference.inside.end() && at->second.empty())
+            difference.inside.erase(at);
+    }
+    return difference;
+}
+
+namespace {
+
+bool ordered_within(const DotRuns& runs, Seq after, Seq last) {
+    for (const auto& run : runs) {
+        if (run.count == 0 || run.first <= after || run.count > last || run.first > last - run.count + 1) return false;
+        after = run.last();
+    }
+    return true;
+}
+
+bool valid_entry(const Dot& dot, const LooseEntry& entry, const Difference& difference) {
+    return holds(difference.outside, dot.replica, dot.seq) && entry.depth > 0 && entry.depth <= depth_max &&
+           entry.depth <= difference.depth && entry.slot.key.size() <= key_bytes_max &&
+           canonical_field(entry.slot.field) && !is_mesh_key(entry.slot.key) && valid_value(entry.value);
+}
+
+Seq top_of(const Difference& difference, const ReplicaId& id) {
+    const auto at = difference.tops.find(id);
+    return at == difference.tops.end() ? 0 : at->second.seen;
+}
+
+}  // namespace
+
+Result<bool> valid_difference(const Replica& replica, const Difference& difference) {
+    const auto bad = [](const char* what) { return Fault{FaultCode::malformed, what}; };
+    for (const auto& [id, top] : difference.tops) {
+        if (top.seen == 0 || top.seen > seq_max) return bad("a version line is out of range");
+        if (replica.self() == id && top.seen > replica.state().seen(id))
+            return Fault{FaultCode::refused, "a peer knows more of this node's running life than the node itself"};
+    }
+    for (const auto& [id, head] : difference.heads) {
+        if (head.last == 0 || head.last > top_of(difference, id) || head.depth > difference.depth)
+            return bad("a head is not covered");
+    }
+    if (difference.depth > depth_max) return bad("depth out of range");
+    for (const auto& [id, runs] : difference.inside) {
+        if (!ordered_within(runs, 0, seen(difference.base, id))) return bad("dots inside are out of order");
+    }
+    for (const auto& [id, runs] : difference.outside) {
+        if (!ordered_within(runs, seen(difference.base, id), top_of(difference, id)))
+            return bad("dots outside are out of order");
+        const auto here = replica.state().seen(id);
+        for (const auto& run : runs) {  // every step finds an entry or ends, whatever the run claims
+            for (Seq seq = std::max(run.first, here + 1); seq <= run.last(); ++seq) {
+                if (!difference.entries.contains({id, seq})) return bad("an entry is missing");
+            }
+        }
+    }
+    for (const auto& [dot, entry] : difference.entries) {
+        if (!valid_entry(dot, entry, difference)) return bad("an entry is malformed");
+    }
+    return true;
+}
+
+Changes apply_difference(Replica& replica, const Difference& difference) {
+    STARLING_ASSERT(!replica.in_transaction_, "a diff is applied between transactions");
+    Changes changes;
+    auto& state = replica.state_;
+    // What the answerer covers and does not hold is dead: removals inside the base, and outside it what arrived here
+    // since the base was pinned and has died there.
+    for (const auto& [id, top] : difference.tops) {
+        auto& origin = state.touch(id);
+        for (auto at = origin.live.begin(); at != origin.live.end() && at->first <= top.seen;) {
+            const auto seq = (at++)->first;
+            const bool inside = seq <= seen(difference.base, id);
+            const bool alive = inside ? holds(difference.inside, id, seq) == difference.inside_is_live
+                                      : holds(difference.outside, id, seq);
+            if (!alive) changes.push_back({state.remove(origin, seq)->slot, std::nullopt});
+        }
+    }
+    // Only what the *present* version does not cover comes in; the rest was removed here meanwhile.
+    const auto before = state.version();
+    for (const auto& [dot, loose] : difference.entries) {
+        if (covers(before, dot)) continue;
+        const auto& entry =
+            state.insert(state.touch(dot.replica), dot.seq, loose.slot, loose.stamp, loose.depth, loose.value);
+        changes.push_back({loose.slot, loose.slot.type == Type::journal ? std::optional(entry.dot()) : std::nullopt});
+    }
+    // Heads join as live entries do: one stays where both hold it, or where the other side does not cover it yet.
+    Heads merged;
+    for (const auto& [id, head] : replica.heads_) {
+        const auto theirs = difference.heads.find(id);
+        if (head.last > top_of(difference, id) || (theirs != difference.heads.end() && theirs->second == head))
+            merged[id] = head;
+    }
+    for (const auto& [id, head] : difference.heads) {
+        const auto mine = replica.heads_.find(id);
+        const bool held = mine != replica.heads_.end() && mine->second == head;
+        if ((head.last > seen(before, id) || held) && merged[id].last < head.last) merged[id] = head;
+    }
+    std::erase_if(merged, [](const auto& item) { return item.second.last == 0; });
+    replica.heads_ = std::move(merged);
+    replica.depth_ = std::max(replica.depth_, difference.depth);
+    for (const auto& [id, top] : difference.tops) {
+        auto& origin = state.touch(id);
+        if (top.seen > origin.seen) state.raise(origin, top.seen, top.last_stamp);
+    }
+    std::sort(changes.begin(), changes.end());
+    changes.erase(std::unique(changes.begin(), changes.end()), changes.end());
+    return changes;
+}
+
+}  // namespace starling::crdt

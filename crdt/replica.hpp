@@ -1,0 +1,103 @@
+// A replica of the space: the state, this node's own open window, and the rules by which changesets enter (design rules
+// 1–6). It knows no clock, no peer and no random source: stamps and lives are handed in.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "crdt/changeset.hpp"
+#include "crdt/state.hpp"
+
+namespace starling::crdt {
+
+class Transaction;
+
+/// An applied changeset that no other applied changeset depends on.
+struct Head {
+    Seq last = 0;
+    Depth depth = 0;
+    bool operator==(const Head&) const = default;
+};
+using Heads = std::map<ReplicaId, Head>;
+
+/// A slot whose reading may have changed. For journals, one for each entry that came or went.
+struct Change {
+    Slot slot;
+    std::optional<Dot> appended;  ///< journals: the new entry
+    auto operator<=>(const Change&) const = default;
+};
+using Changes = std::vector<Change>;
+
+/// Invariants: those of State; own dots past `state().seen(self())` exist only while the window is open; every head is
+/// the last dot of an applied changeset; no head is covered by another's dependencies. Thread rule: one thread at a
+/// time.
+class Replica {
+  public:
+    explicit Replica(SpaceId space) : space_(space) {}
+    Replica(const Replica&) = delete;
+    Replica& operator=(const Replica&) = delete;
+
+    const State& state() const { return state_; }
+    SpaceId space() const { return space_; }
+    const Heads& heads() const { return heads_; }
+    /// The greatest depth applied; what is written next is one deeper.
+    Depth depth() const { return depth_; }
+    /// Nothing before the first write.
+    const std::optional<ReplicaId>& self() const { return self_; }
+
+    /// Starts a life (rule 12): before the first write, or when the running one turns out to live elsewhere too. The
+    /// window must be closed and `self` unseen.
+    void begin_life(const ReplicaId& self);
+
+    // -- the open window: own transactions that no changeset holds yet
+    bool window_open() const { return window_.has_value(); }
+    std::size_t window_bytes() const { return window_ ? window_->bytes : 0; }
+    std::uint64_t window_dots() const { return window_ ? window_->next - window_->first : 0; }
+    /// Closes the window: one changeset. Superseded puts are left out, removals never are. Nothing where none is open.
+    /// O(k log n) in the window's operations.
+    std::optional<Changeset> cut();
+
+    // -- others' changesets
+    /// A dot that must be covered before `changeset` can be applied (rule 2); nothing when it is deliverable.
+    std::optional<Dot> missing(const Changeset& changeset, const Result<Body>& body) const;
+    /// Applies a deliverable changeset whole (rule 3). A faulty body is void: only its dots count (rule 4). O(k log n).
+    Changes apply(const Changeset& changeset, const Result<Body>& body);
+
+    /// Recomputes the invariants; O(n log n).
+    void check() const;
+
+  private:
+    friend class Transaction;
+    friend Changes apply_difference(Replica&, const struct Difference&);
+
+    struct RemovalKey {
+        bool trim;
+        ReplicaId replica;
+        auto operator<=>(const RemovalKey&) const = default;
+    };
+    struct Window {
+        Seq first;
+        Seq next;
+        std::map<RemovalKey, std::set<Seq>> removed;
+        std::size_t bytes;
+    };
+
+    bool removable(const Entry& entry, const Removal& removal, const ReplicaId& by) const;
+    void remove_run(Origin& origin, const DotRun& run, const Removal& removal, const ReplicaId& by, Changes& changes);
+    Body window_body(Changeset& header) const;
+
+    SpaceId space_;
+    State state_;
+    Heads heads_;
+    Depth depth_ = 0;
+    std::optional<ReplicaId> self_;
+    std::optional<Window> window_;
+    bool in_transaction_ = false;
+};
+
+/// True for keys that ordinary writes do not touch.
+bool is_mesh_key(BytesView key);
+
+}  // namespace starling::crdt
