@@ -84,6 +84,8 @@ def violations(root):
 
 
 class Includes(unittest.TestCase):
+    maxDiff = None
+
     def test_the_arrows_hold(self):
         self.assertEqual([], list(violations(ROOT)))
 

@@ -86,6 +86,8 @@ def link_violations(root):
 
 
 class Tidy(unittest.TestCase):
+    maxDiff = None
+
     def test_code(self):
         self.assertEqual([], list(code_violations(ROOT)))
 
