@@ -1,0 +1,140 @@
+// A node: replicated data in this process, kept in step with the other nodes of its mesh by a thread of its own.
+//
+// Every call is thread-safe, except moving, destroying and assigning the Node. Calls throw starling::Error; those that
+// take a std::error_code& report there instead. Reads and writes work on what this node holds and wait for neither
+// network nor disk. With data in memory nothing pushes back on writers; memory is the bound.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <string_view>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <starling/commit.hpp>
+#include <starling/error.hpp>
+#include <starling/export.hpp>
+#include <starling/handles.hpp>
+#include <starling/options.hpp>
+#include <starling/status.hpp>
+#include <starling/transaction.hpp>
+#include <starling/watch.hpp>
+
+namespace starling {
+
+/// Moves only. Destroying it closes it. A node that was moved from, or failed to open, throws Errc::closed.
+class STARLING_API Node {
+  public:
+    /// Makes what is missing in the directory, listens, and starts to look for peers. Throws Errc::dir_in_use,
+    /// dir_unusable, key_malformed, key_exposed, mesh_differs, join_code_malformed, network_unavailable,
+    /// invalid_argument.
+    static Node open(const Options& options = {});
+    /// On an error the returned node is false.
+    static Node open(const Options& options, std::error_code& error);
+
+    /// Makes a mesh of its own for a directory and returns its join code, without opening it. The code is the secret of
+    /// the mesh: show it to whom may join. Throws Errc::mesh_exists, dir_in_use, dir_unusable.
+    static std::string create_mesh(const std::filesystem::path& dir);
+    static std::string create_mesh(const std::filesystem::path& dir, std::error_code& error);
+    /// Makes a directory belong to the mesh of a join code, without opening it; addresses in the code are kept and
+    /// tried at every open. Joining the same mesh again is no error. Throws Errc::mesh_differs, join_code_malformed,
+    /// dir_in_use, dir_unusable.
+    static void join(const std::filesystem::path& dir, const std::string& code);
+    static void join(const std::filesystem::path& dir, const std::string& code, std::error_code& error);
+
+    Node() = default;
+    Node(Node&& other) noexcept;
+    Node& operator=(Node&& other) noexcept;
+    ~Node();
+    explicit operator bool() const { return core_ != nullptr; }
+
+    /// Sends what is written, says goodbye and ends the node's threads; takes a few hundred milliseconds at most
+    /// besides a running watcher, which is waited for. Idempotent. Throws Errc::would_deadlock inside a watcher or
+    /// `transact`; the destructor is allowed inside a watcher.
+    void close();
+
+    // -- data; handles are made without any look at the data. Keys are text of 1 to 1024 bytes; throws
+    // Errc::invalid_argument for others. "/" makes prefixes for `watch` and `keys`.
+    Counter counter(std::string key) const { return {handle_core(key), std::move(key)}; }
+    template <Field T>
+    Set<T> set(std::string key) const {
+        return {handle_core(key), std::move(key)};
+    }
+    template <Field K, Storable V>
+    Map<K, V> map(std::string key) const {
+        return {handle_core(key), std::move(key)};
+    }
+    template <Storable T>
+    Register<T> reg(std::string key) const {
+        return {handle_core(key), std::move(key)};
+    }
+    template <Storable T>
+    MultiValue<T> multi_value(std::string key) const {
+        return {handle_core(key), std::move(key)};
+    }
+    Flag flag(std::string key) const { return {handle_core(key), std::move(key)}; }
+    template <Storable T>
+    Journal<T> journal(std::string key) const {
+        return {handle_core(key), std::move(key)};
+    }
+
+    /// Runs `write(tx)` at once, on this thread, with readers and writers of this node held off; what it wrote becomes
+    /// visible as one when it returns. An exception out of it rolls everything back and passes through. Inside it,
+    /// another transaction or a write through a handle throws Errc::nested_transaction. Throws Errc::too_large, and
+    /// what Tx throws.
+    Commit transact(const std::function<void(Tx&)>& write) const;
+    /// Errors of Starling go to `error`, after a rollback; other exceptions out of `write` pass through.
+    Commit transact(const std::function<void(Tx&)>& write, std::error_code& error) const;
+
+    /// Calls `changed` on the watcher thread for each transaction, own or other, that touches a key under `prefix` (""
+    /// is all), from now on. See watch.hpp for order, bounds and the end of a subscription.
+    [[nodiscard]] Subscription watch(std::string prefix, std::function<void(const Changes&)> changed) const;
+
+    /// The keys under a prefix that hold anything, by type, then in byte order. O(keys found · log n).
+    std::vector<KeyInfo> keys(std::string_view prefix = {}) const;
+    /// Why this reads as it does: its live entries, the one that decides first. `field` is a set's element or a map's
+    /// field; nil for other types. Empty when there is nothing.
+    std::vector<Reason> explain(Type type, std::string_view key, const Value& field = {}) const;
+
+    // -- being in step
+    /// What this node holds, own writes included.
+    Version version() const;
+    /// Waits until there is a linked peer and every linked peer is known to hold exactly what this node holds. Without
+    /// any peer it waits for a first one. False at the timeout. Throws Errc::would_deadlock inside a watcher or
+    /// `transact`, and Errc::closed when the node is closed meanwhile.
+    bool wait_synced(std::chrono::milliseconds timeout) const;
+    bool wait_synced(std::chrono::milliseconds timeout, std::error_code& error) const;
+    /// Waits until this node has seen `version`: another node's `version()`, or that of a Commit. As above.
+    bool wait_until(const Version& version, std::chrono::milliseconds timeout) const;
+    bool wait_until(const Version& version, std::chrono::milliseconds timeout, std::error_code& error) const;
+    /// Sends what is in the flush window now. Returns at once.
+    void flush() const;
+
+    // -- the mesh
+    NodeId id() const;
+    /// Lets another node in; holds the mesh's secret and this node's present addresses.
+    std::string join_code() const;
+    /// O(peers + replicas). Figures of links may be a tenth of a second old.
+    Status status() const;
+    std::vector<PeerStatus> peers() const;
+    /// One more "host:port" to dial until linked. Throws Errc::invalid_argument for text that is no address.
+    void add_peer(const std::string& address) const;
+    void add_peer(const std::string& address, std::error_code& error) const;
+    /// A fault switch for tests and drills: links to these nodes are cut and refused until a later call leaves them
+    /// out. Takes effect within a few milliseconds.
+    void block_peers(std::set<NodeId> nodes) const;
+
+  private:
+    explicit Node(detail::CorePtr core);
+    detail::Core& core() const;
+    detail::CorePtr handle_core(const std::string& key) const;
+
+    detail::CorePtr core_;
+};
+
+}  // namespace starling

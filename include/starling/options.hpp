@@ -1,0 +1,48 @@
+// How a node is opened. All members have defaults: `Node::open({.dir = "./a"})`.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <starling/types.hpp>
+
+namespace starling {
+
+enum class LogLevel { debug, info, warning, error };
+
+struct Options {
+    /// Holds the node's keys, made where missing, and a lock. Empty: nothing is kept, and each open is a new node.
+    std::filesystem::path dir{};
+    /// A join code of the mesh to be in. Empty: the mesh of the directory; where it has none, a new mesh.
+    std::string mesh{};
+
+    /// Numeric address to listen on. Empty: all, IPv4 and IPv6.
+    std::string listen_address{};
+    /// TCP, and UDP of the same number. 0: the system chooses.
+    std::uint16_t listen_port = 0;
+    /// "host:port" or "[v6]:port", for where beacons do not reach.
+    std::vector<std::string> peers{};
+    /// Find peers by sealed beacons on the local network.
+    bool discovery = true;
+    /// UDP port that all nodes of a network share. 0: the default, 27465.
+    std::uint16_t discovery_port = 0;
+    /// Names of the network cards to send beacons on ("lo", "eth0"). Empty: all that are up.
+    std::vector<std::string> interfaces{};
+
+    /// Transactions within this time travel as one changeset. 0: each by itself.
+    std::chrono::microseconds flush_window{2'000};
+
+    /// Called from any thread, several at once: must be thread-safe, quick, and must not call the node. What it throws
+    /// is swallowed.
+    std::function<void(LogLevel, std::string_view)> log{};
+    /// A node's clock is more than a minute ahead of this one's: one of the two is wrong. Called on the watcher thread,
+    /// at most once a minute for each node. Data still converges; among concurrent writes those of the wild clock win.
+    std::function<void(const NodeId&)> wrong_clock{};
+};
+
+}  // namespace starling

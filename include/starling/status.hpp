@@ -1,0 +1,85 @@
+// How a node is doing, and why a value is what it is.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <starling/types.hpp>
+#include <starling/value.hpp>
+#include <starling/watch.hpp>
+
+namespace starling {
+
+/// A linked peer.
+struct PeerStatus {
+    NodeId id{};
+    std::string address{};  ///< numeric "host:port" where it listens
+    bool we_dialled = false;
+    std::chrono::milliseconds connected{0};     ///< since the link came up
+    std::uint64_t lag = 0;                      ///< events that this node has and the peer is not known to have
+    std::uint64_t behind = 0;                   ///< events that the peer has and this node lacks
+    std::uint64_t bytes_in = 0, bytes_out = 0;  ///< since the link came up, without encryption's overhead
+    std::uint64_t frames_in = 0, frames_out = 0;
+    bool synced = false;  ///< both are known to hold the same
+};
+
+/// Sums since the node was opened.
+struct NodeCounters {
+    std::uint64_t changesets_sent = 0, changesets_received = 0, changesets_redundant = 0;
+    std::uint64_t changeset_bytes_sent = 0;     ///< the data itself
+    std::uint64_t control_bytes_sent = 0;       ///< digests, requests and all else
+    std::uint64_t pulls = 0;                    ///< ranges asked for out of a peer's log
+    std::uint64_t diffs = 0, diffs_failed = 0;  ///< comparisons of whole states
+    std::uint64_t malformed = 0, refused = 0;   ///< messages that break the protocol, changesets that break the rules
+    std::uint64_t clock_warnings = 0;           ///< writes stamped more than a minute ahead of this node's clock
+    std::uint64_t faults = 0;                   ///< two nodes with equal versions and unequal data: report it
+    std::uint64_t update_needed = 0;            ///< changesets of a newer format than this build can apply
+    std::uint64_t door_admitted = 0;            ///< connections that proved membership
+    std::uint64_t door_refused = 0;             ///< connections that did not
+    std::uint64_t beacons_heard = 0;
+};
+
+/// Why connections were turned away at the door, and how often.
+struct Refusals {
+    std::string reason{};  ///< one word, stable: "no_proof", "other_mesh", …
+    std::uint64_t count = 0;
+};
+
+struct Status {
+    NodeId id{};
+    std::string mesh_id{};                 ///< names the mesh in public; 32 hexadecimal digits
+    std::vector<std::string> addresses{};  ///< numeric "host:port" of this node on each network card, loopback last
+    std::uint16_t port = 0;
+    Version version{};
+    std::string fingerprint{};  ///< of the data, 32 hexadecimal digits: equal versions must have equal ones
+    std::uint64_t live_entries = 0;
+    std::uint64_t log_bytes = 0, waiting_bytes = 0;
+    std::vector<PeerStatus> peers{};  ///< ascending by id
+    NodeCounters counters{};
+    std::vector<Refusals> refusals{};   ///< those that occurred
+    std::vector<std::string> faults{};  ///< the newest few, in words
+    bool full_mesh = false;             ///< all links see the same nodes, so nobody forwards
+    bool update_needed = false;         ///< some node runs a newer format: update this one
+    bool synced = false;                ///< as `Node::wait_synced` means it
+};
+
+/// A live entry behind a reading.
+struct Reason {
+    Dot dot{};
+    Stamp stamp{};
+    std::uint64_t depth = 0;  ///< length of the longest chain of causes that ends here
+    Value value{};
+    /// Maps and registers: this one wins over the other, concurrent ones. Elsewhere every entry counts.
+    bool decides = false;
+};
+
+struct KeyInfo {
+    Type type{};
+    std::string key{};
+    auto operator<=>(const KeyInfo&) const = default;
+};
+
+}  // namespace starling
