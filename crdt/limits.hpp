@@ -17,7 +17,7 @@ inline constexpr std::size_t changeset_bytes_max = 512 * 1024;
 /// One transaction. Half of a changeset, so that a window cut before a transaction always has room for it.
 inline constexpr std::size_t transaction_bytes_max = changeset_bytes_max / 2;
 inline constexpr std::uint64_t changeset_dots_max = 65'536;
-inline constexpr std::size_t changeset_deps_max = 16'384;
+inline constexpr std::size_t changeset_deps_max = 4'096;
 inline constexpr std::size_t changeset_refs_max = 4'096;
 
 /// Claimed depths stop here, so that a hostile claim cannot overflow anyone's own.

@@ -64,13 +64,40 @@ std::optional<Changeset> Replica::cut() {
     for (const auto& [id, head] : heads_) {
         if (id != *self_) changeset.deps.push_back({id, head.last});
     }
+    STARLING_ASSERT(changeset.deps.size() <= changeset_deps_max, "heads are merged before they are too many");
     const auto body = window_body(changeset);
     changeset.body = encode_body(changeset, body);
     state_.raise(own, changeset.last(), own.last_stamp + (body.puts.empty() ? 0 : body.puts.back().stamp_offset));
-    heads_.clear();
+    took_own(changeset);
+    window_.reset();
+    return changeset;
+}
+
+void Replica::took_own(const Changeset& changeset) {
+    for (const auto& dep : changeset.deps) heads_.erase(dep.replica);
     heads_[*self_] = {changeset.last(), changeset.depth};
     depth_ = changeset.depth;
-    window_.reset();
+}
+
+bool Replica::heads_full() const {
+    return heads_.size() > changeset_deps_max / 2;
+}
+
+Changeset Replica::merge_heads() {
+    STARLING_ASSERT(self_ && !window_ && !in_transaction_, "heads are merged with the window closed");
+    auto& own = state_.touch(*self_);
+    Changeset changeset;
+    changeset.space = space_;
+    changeset.origin = *self_;
+    changeset.first = own.seen + 1;
+    changeset.count = 1;
+    changeset.depth = std::min(depth_max, depth_ + 1);
+    for (const auto& [id, head] : heads_) {
+        if (id != *self_ && changeset.deps.size() < changeset_deps_max / 2) changeset.deps.push_back({id, head.last});
+    }
+    changeset.body = encode_body(changeset, {});
+    state_.raise(own, changeset.last(), own.last_stamp);
+    took_own(changeset);
     return changeset;
 }
 

@@ -59,6 +59,12 @@ class Replica {
     /// O(k log n) in the window's operations.
     std::optional<Changeset> cut();
 
+    /// True when so many heads are open that a changeset could soon not name them all.
+    bool heads_full() const;
+    /// A changeset that does nothing but depend on the oldest-named half of what a changeset may depend on. The window
+    /// must be closed and a life begun.
+    Changeset merge_heads();
+
     // -- others' changesets
     /// A dot that must be covered before `changeset` can be applied (rule 2); nothing when it is deliverable.
     std::optional<Dot> missing(const Changeset& changeset, const Result<Body>& body) const;
@@ -87,6 +93,7 @@ class Replica {
     bool removable(const Entry& entry, const Removal& removal, const ReplicaId& by) const;
     void remove_run(Origin& origin, const DotRun& run, const Removal& removal, const ReplicaId& by, Changes& changes);
     Body window_body(Changeset& header) const;
+    void took_own(const Changeset& changeset);
 
     SpaceId space_;
     State state_;

@@ -39,6 +39,8 @@ class Transaction {
 
     /// This replica's own entry in a slot; nullptr where it has none.
     const Entry* own_entry(const Slot& slot) const;
+    /// True once an operation has taken a dot.
+    bool wrote() const { return next_ > first_; }
     void fail(Fault fault);
     const std::optional<Fault>& fault() const { return fault_; }
 

@@ -1,119 +1,123 @@
 // The gossip engine of one node: sans-IO. What happens comes in as an Input, what is to be done goes out as Effects;
 // time and randomness are arguments, containers are ordered, so the same inputs give the same effects, bit for bit.
 //
-// A replica is brought up to date in three ways: a fresh changeset is pushed along the links at once; a node that
-// learns from a digest that it is behind pulls exact ranges out of a peer's log; where the log no longer serves, two
-// nodes compare their states (gossip/diff_session.hpp).
+// A replica is brought up to date in three ways: a fresh changeset is pushed along the links at once (spread.cpp); a
+// node that learns from a digest that it is behind pulls exact ranges out of a peer's log (digest.cpp); where the log
+// no longer serves, two nodes compare their states (diff_session.hpp).
 #pragma once
 
-#include <cstdint>
-#include <functional>
 #include <map>
-#include <memory>
-#include <optional>
-#include <string>
-#include <variant>
-#include <vector>
+#include <set>
 
-#include "crdt/replica.hpp"
+#include "crdt/clock.hpp"
+#include "gossip/diff_session.hpp"
+#include "gossip/io.hpp"
+#include "gossip/link.hpp"
+#include "gossip/log.hpp"
+#include "gossip/waiting.hpp"
 
 namespace starling::gossip {
 
-/// The present. `mono_us` only grows and drives timers; `wall_us` is microseconds since 1970 UTC and may be wrong.
-struct Now {
-    std::uint64_t mono_us = 0;
-    std::uint64_t wall_us = 0;
+struct EngineOptions {
+    crdt::NodeKey node{};
+    Limits limits;
+    Verifier verify;                        ///< empty: accept
+    std::function<std::uint64_t()> random;  ///< lives and names of sessions
 };
 
-// -- inputs
-struct LinkUp {
-    crdt::NodeKey peer;
-};
-struct LinkDown {
-    crdt::NodeKey peer;
-};
-struct Received {
-    crdt::NodeKey peer;
-    crdt::Bytes bytes;
-};
-/// The time asked for by `Effects::wake_us` has come, or any other time: spurious ticks do no harm.
-struct Tick {};
-/// Own transactions joined the open window since the last input.
-struct Written {};
-/// Cut the window now, whatever its age.
-struct Flush {};
-using Input = std::variant<LinkUp, LinkDown, Received, Tick, Written, Flush>;
+/// Invariants: those of its parts; what a link is told of this node's version was true at an instant when no window was
+/// open (rule 6); nothing is applied before what it depends on (rule 2).
+/// Thread rule: one thread at a time. `handle` is O(work caused), O(links) at least.
+class Engine final : private DiffHost {
+  public:
+    Engine(crdt::Replica& replica, crdt::Clock& clock, EngineOptions options);
 
-// -- effects
-struct Send {
-    crdt::NodeKey peer;
-    crdt::Bytes bytes;
-};
-/// One changeset's or one diff's changes, whole (rule 3).
-struct Delivered {
-    crdt::Changes changes;
-    std::optional<crdt::ReplicaId> origin;  ///< nothing for a state diff, which holds many
-};
-/// What the driver does with them, in this order: hand `persist` to the store, then do the rest; in durable mode a send
-/// marked by the store's issue waits for it (rule 9).
-struct Effects {
-    std::vector<std::shared_ptr<const crdt::Changeset>> persist;  ///< applied or cut, in order
-    std::vector<Send> sends;                                      ///< in order, for each peer
-    std::vector<crdt::NodeKey> disconnect;                        ///< peers whose bytes break the protocol
-    std::vector<Delivered> delivered;                             ///< for watchers, after the engine returned
-    std::optional<std::uint64_t> wake_us;                         ///< tick no later than this monotonic time
-};
+    Effects handle(const Input& input, Now now);
 
-/// May this changeset be applied? Signatures and certificates are checked here once they exist; the default accepts.
-using Verifier = std::function<bool(const crdt::Changeset&)>;
+    /// Before a write: begins a life if there is none (rule 12) and makes room in the window. What that sends comes
+    /// with the effects of the next `handle`.
+    void prepare_write(Now now);
+    /// The changes of a transaction that was committed, for watchers; same effects.
+    void wrote(crdt::Changes changes, Now now);
 
-/// Sizes and times, all named; the defaults suit a LAN.
-struct Limits {
-    std::uint64_t flush_window_us = 2'000;       ///< 0: each transaction is a changeset
-    std::uint64_t digest_busy_us = 100'000;      ///< a digest follows a change within this
-    std::uint64_t digest_idle_us = 5'000'000;    ///< and is repeated so seldom while nothing changes
-    std::uint64_t pull_timeout_us = 2'000'000;   ///< a pull without an answer is asked elsewhere
-    std::uint64_t diff_timeout_us = 10'000'000;  ///< a diff session without a message ends
-    std::uint64_t log_age_us_max = 24ULL * 3600 * 1'000'000;
-    std::size_t log_bytes_max = 64 * 1024 * 1024;
-    std::size_t waiting_bytes_max = 16 * 1024 * 1024;  ///< undeliverable changesets
-    std::size_t staged_bytes_max = 512 * 1024 * 1024;  ///< entries of unfinished diffs
-    std::size_t frame_bytes_max = 768 * 1024;          ///< of one message: the largest changeset fits
-    std::size_t pull_reply_bytes_max = 512 * 1024;     ///< of the changesets that answer one pull
-    std::size_t unacked_bytes_max =
-        4 * 1024 * 1024;               ///< pushed to a link and not seen in its digests; past it the peer pulls
-    std::size_t diffs_served_max = 2;  ///< sessions answered at a time
-};
+    Status status() const;
+    bool synced() const;
+    void check() const;
 
-/// What is known of one link, for status and tests.
-struct LinkStatus {
-    crdt::NodeKey peer;
-    std::uint64_t since_us = 0;
-    std::uint64_t bytes_in = 0, bytes_out = 0;
-    std::uint64_t messages_in = 0, messages_out = 0;
-    std::uint64_t lag = 0;     ///< events this node has and the peer is not known to have
-    std::uint64_t behind = 0;  ///< events the peer has and this node lacks
-    bool synced = false;       ///< both versions are known to be equal
-};
+  private:
+    // -- engine.cpp: links and time
+    void on(const LinkUp& up);
+    void on(const LinkDown& down);
+    void on(const Received& received);
+    void on(const Tick&) {}
+    void on(const Written&) {}
+    void on(const Flush&) { cut_window(); }
+    void timers();
+    std::optional<std::uint64_t> next_deadline() const;
+    void report(std::string fault);
+    void begin_life();
+    bool renew_life();
+    std::uint64_t neighbourhood() const;
+    bool full_mesh() const;
 
-struct Counters {
-    std::uint64_t changesets_sent = 0, changesets_received = 0, changesets_redundant = 0;
-    std::uint64_t changeset_bytes_sent = 0;  ///< bodies and headers, without digests and requests
-    std::uint64_t control_bytes_sent = 0;    ///< everything else
-    std::uint64_t pulls = 0, diffs = 0, diffs_failed = 0;
-    std::uint64_t malformed = 0, refused = 0;
-    std::uint64_t clock_warnings = 0;  ///< stamps more than a minute ahead of the wall clock
-    std::uint64_t faults = 0;          ///< equal versions with unequal fingerprints, dots with two contents
-    std::uint64_t update_needed = 0;   ///< changesets of a newer format, not applied
-};
+    // -- spread.cpp: changesets
+    void cut_window();
+    void publish(crdt::Changeset changeset);
+    void push(const ChangesetPtr& changeset, const std::optional<crdt::NodeKey>& from);
+    void on(const crdt::NodeKey& peer, Changesets& message);
+    void arrived(const crdt::NodeKey& peer, crdt::Changeset changeset, bool pushed);
+    bool acceptable(const crdt::Changeset& changeset, const crdt::Result<crdt::Body>& body);
+    void apply_or_wait(WaitingChangeset waiting);
+    void apply_now(const WaitingChangeset& waiting);
+    void drain();
+    void raised(const crdt::ReplicaId& id);
 
-struct Status {
-    std::vector<LinkStatus> links;  ///< ascending by peer
-    Counters counters;
-    std::size_t log_bytes = 0, waiting_bytes = 0, staged_bytes = 0;
-    std::size_t waiting = 0;
-    bool full_mesh = false;           ///< all links see the same nodes: the origin sends to all and nobody forwards
-    std::vector<std::string> faults;  ///< the newest few, in words
+    // -- digest.cpp: who has what
+    void say_hello(const crdt::NodeKey& peer, Link& link);
+    void say_digest(const crdt::NodeKey& peer, Link& link);
+    void digest_within(Link& link, std::uint64_t delay_us);
+    void on(const crdt::NodeKey& peer, Hello& message);
+    void on(const crdt::NodeKey& peer, Digest& message);
+    void on(const crdt::NodeKey& peer, HelloRequest& message);
+    void on(const crdt::NodeKey& peer, Pull& message);
+    void request_hello(const crdt::NodeKey& peer, Link& link);
+    void learn(Link& link, const crdt::ReplicaId& id, crdt::Seq seq, std::uint64_t pull_delay_us);
+    void acknowledge(Link& link);
+    void compare(const crdt::NodeKey& peer, Link& link, const crdt::Fingerprint& theirs);
+    void pull_from(const crdt::NodeKey& peer, Link& link);
+    void pull_answered(const crdt::NodeKey& peer, Link& link, const Changesets& message);
+    bool pulled_elsewhere(const crdt::ReplicaId& id, const Link& here) const;
+
+    // -- the state diff
+    void on(const crdt::NodeKey& peer, DiffOpen& m) { diffs_.on_open(peer, m, now_.mono_us); }
+    void on(const crdt::NodeKey& peer, DiffPart& m) { diffs_.on_part(peer, std::move(m), now_.mono_us); }
+    void on(const crdt::NodeKey& peer, DiffAck& m) { diffs_.on_ack(peer, m, now_.mono_us); }
+    void on(const crdt::NodeKey& peer, DiffEnd& m) { diffs_.on_end(peer, m, now_.mono_us); }
+    void send(const crdt::NodeKey& peer, const Message& message) override;
+    const crdt::Replica& pinned() override;
+    crdt::Result<bool> apply(crdt::Difference difference) override;
+    std::uint64_t random() override { return random_(); }
+
+    crdt::Replica& replica_;
+    crdt::Clock& clock_;
+    crdt::NodeKey node_;
+    Limits limits_;
+    Verifier verify_;
+    std::function<std::uint64_t()> random_;
+
+    Now now_;  ///< of the input being handled
+    Effects effects_;
+    std::map<crdt::NodeKey, Link> links_;
+    Log log_;
+    Waiting waiting_;
+    Counters counters_;
+    DiffSessions diffs_;
+    std::vector<crdt::ReplicaId> raised_;         ///< origins whose seen seq rose, whose waiters are to be looked at
+    std::set<crdt::ReplicaId> newer_format_;      ///< origins that wait for an update of this software
+    std::optional<std::uint64_t> window_due_us_;  ///< when the open window is cut
+    std::uint64_t life_renewable_us_ = 0;         ///< a life found elsewhere is not renewed again before this
+    std::uint64_t next_pull_ = 1;
+    std::vector<std::string> faults_;
 };
 
 }  // namespace starling::gossip

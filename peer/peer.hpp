@@ -7,7 +7,7 @@
 
 #include "crdt/clock.hpp"
 #include "crdt/transaction.hpp"
-#include "gossip/engine.hpp"
+#include "gossip/io.hpp"
 
 namespace starling::peer {
 

@@ -1,0 +1,242 @@
+#include "gossip/engine.hpp"
+
+#include <algorithm>
+
+#include "crdt/assert.hpp"
+#include "crdt/transaction.hpp"
+
+namespace starling::gossip {
+
+using namespace crdt;
+
+namespace {
+
+constexpr std::size_t faults_kept_max = 16;
+constexpr std::uint64_t life_renewal_us_min = 60'000'000;
+
+}  // namespace
+
+Engine::Engine(Replica& replica, Clock& clock, EngineOptions options)
+    : replica_(replica),
+      clock_(clock),
+      node_(options.node),
+      limits_(options.limits),
+      verify_(std::move(options.verify)),
+      random_(std::move(options.random)),
+      diffs_(*this, limits_, counters_, node_) {
+    STARLING_ASSERT(random_, "randomness is injected");
+}
+
+Effects Engine::handle(const Input& input, Now now) {
+    now_ = now;
+    std::visit([&](const auto& in) { on(in); }, input);
+    if (replica_.window_open() && !window_due_us_) window_due_us_ = now.mono_us + limits_.flush_window_us;
+    timers();
+    effects_.wake_us = next_deadline();
+    return std::exchange(effects_, {});
+}
+
+// -- links
+// ---------------------------------------------------------------------------------------------------------------
+
+void Engine::on(const LinkUp& up) {
+    links_.erase(up.peer);  // a new connection knows nothing of the old one's numbers
+    auto& link = links_[up.peer];
+    link.up_since_us = now_.mono_us;
+    link.digest_due_us = now_.mono_us + limits_.digest_idle_us;
+    say_hello(up.peer, link);
+    for (auto& [peer, other] : links_) {
+        if (peer != up.peer) digest_within(other, limits_.digest_busy_us);  // the neighbourhood changed
+    }
+}
+
+void Engine::on(const LinkDown& down) {
+    if (links_.erase(down.peer) == 0) return;
+    diffs_.link_down(down.peer);
+    for (auto& [peer, link] : links_) {
+        digest_within(link, limits_.digest_busy_us);
+        pull_from(peer, link);  // what was asked of the lost one
+    }
+}
+
+void Engine::on(const Received& received) {
+    const auto at = links_.find(received.peer);
+    if (at == links_.end()) return;  // it went down meanwhile
+    auto& link = at->second;
+    link.bytes_in += received.bytes.size();
+    ++link.messages_in;
+    auto message = decode(replica_.space(), received.bytes, link.refs_in);
+    if (message) {
+        std::visit([&](auto& m) { on(received.peer, m); }, *message);
+        drain();
+        return;
+    }
+    switch (message.fault().code) {
+        case FaultCode::not_available:
+            request_hello(received.peer, link);
+            break;
+        case FaultCode::unknown_kind:
+            ++counters_.update_needed;
+            break;
+        case FaultCode::refused:
+            ++counters_.refused;
+            break;
+        default:
+            ++counters_.malformed;
+            report("malformed message from " + short_name(received.peer) + ": " + message.fault().what);
+            effects_.disconnect.push_back(received.peer);
+    }
+}
+
+/// A hash of the set of this node and its peers. Equal at all ends of all links, it says that they are a full mesh.
+std::uint64_t Engine::neighbourhood() const {
+    std::set<NodeKey> nodes{node_};
+    for (const auto& [peer, link] : links_) nodes.insert(peer);
+    Bytes text;
+    for (const auto& node : nodes) text.append(node.begin(), node.end());
+    return siphash128(text, fingerprint_key).low;
+}
+
+bool Engine::full_mesh() const {
+    const auto mine = neighbourhood();
+    return std::all_of(links_.begin(), links_.end(), [&](const auto& l) { return l.second.neighbourhood == mine; });
+}
+
+void Engine::send(const NodeKey& peer, const Message& message) {
+    const auto at = links_.find(peer);
+    if (at == links_.end()) return;
+    auto& link = at->second;
+    auto bytes = encode(replica_.space(), message, link.refs_out);
+    link.bytes_out += bytes.size();
+    ++link.messages_out;
+    if (!std::holds_alternative<Changesets>(message)) counters_.control_bytes_sent += bytes.size();
+    effects_.sends.push_back({peer, std::move(bytes)});
+}
+
+void Engine::report(std::string fault) {
+    if (!faults_.empty() && faults_.back() == fault) return;
+    if (faults_.size() == faults_kept_max) faults_.erase(faults_.begin());
+    faults_.push_back(std::move(fault));
+}
+
+// -- lives
+// ---------------------------------------------------------------------------------------------------------------
+
+void Engine::begin_life() {
+    ReplicaId self{node_, random_()};
+    while (replica_.state().origin(self) != nullptr) self.life = random_();
+    replica_.begin_life(self);
+}
+
+/// A life that lives elsewhere too is left for a new one; not too often, since a peer's word is enough to get here.
+bool Engine::renew_life() {
+    if (now_.mono_us < life_renewable_us_) return false;
+    life_renewable_us_ = now_.mono_us + life_renewal_us_min;
+    report("this node's running life is known elsewhere: another one begins");
+    cut_window();
+    begin_life();
+    return true;
+}
+
+void Engine::prepare_write(Now now) {
+    now_ = now;
+    if (!replica_.self()) begin_life();
+    if (Transaction::must_cut_first(replica_)) cut_window();
+    while (!replica_.window_open() && replica_.heads_full()) publish(replica_.merge_heads());
+}
+
+void Engine::wrote(Changes changes, Now now) {
+    now_ = now;
+    effects_.delivered.push_back({std::move(changes), replica_.self()});
+    if (limits_.flush_window_us == 0) cut_window();
+}
+
+// -- time
+// ----------------------------------------------------------------------------------------------------------------
+
+void Engine::timers() {
+    const auto now = now_.mono_us;
+    if (window_due_us_ && *window_due_us_ <= now) cut_window();
+    diffs_.tick(now);
+    for (auto& [peer, link] : links_) {
+        if (link.pull && link.pull->deadline_us <= now) {
+            for (const auto& range : link.pull->ranges) link.behind[range.origin] = now + limits_.pull_timeout_us;
+            link.pull.reset();
+        }
+        if (link.digest_due_us <= now) say_digest(peer, link);
+    }
+    for (auto& [peer, link] : links_) pull_from(peer, link);
+    log_.trim(limits_.log_bytes_max, now, limits_.log_age_us_max);
+    drain();
+}
+
+std::optional<std::uint64_t> Engine::next_deadline() const {
+    std::optional<std::uint64_t> least = window_due_us_;
+    const auto at = [&](std::uint64_t us) { least = std::min(least.value_or(UINT64_MAX), us); };
+    if (const auto deadline = diffs_.deadline_us()) at(*deadline);
+    for (const auto& [peer, link] : links_) {
+        at(link.digest_due_us);
+        if (link.pull) {
+            at(link.pull->deadline_us);
+            continue;
+        }
+        for (const auto& [id, due_us] : link.behind) {
+            if (!pulled_elsewhere(id, link) && due_us > now_.mono_us) at(due_us);
+        }
+    }
+    return least;
+}
+
+// -- status
+// --------------------------------------------------------------------------------------------------------------
+
+bool Engine::synced() const {
+    const auto in_step = [&](const auto& l) { return l.second.known.hash() == replica_.state().version_hash(); };
+    return !links_.empty() && !replica_.window_open() && std::all_of(links_.begin(), links_.end(), in_step);
+}
+
+namespace {
+
+/// Events that a version with lines `a` has and one with lines `b` lacks.
+std::uint64_t events_ahead(const Version& a, const Version& b) {
+    std::uint64_t events = 0;
+    for (const auto& [id, seq] : a) events += seq - std::min(seq, seen(b, id));
+    return events;
+}
+
+}  // namespace
+
+Status Engine::status() const {
+    Status status;
+    const auto version = replica_.state().version();
+    for (const auto& [peer, link] : links_) {
+        const auto& known = link.known;
+        status.links.push_back({peer, link.up_since_us, link.bytes_in, link.bytes_out, link.messages_in,
+                                link.messages_out, events_ahead(version, known.lines()),
+                                events_ahead(known.lines(), version),
+                                known.hash() == replica_.state().version_hash() && !replica_.window_open()});
+    }
+    status.counters = counters_;
+    status.log_bytes = log_.bytes();
+    status.waiting_bytes = waiting_.bytes();
+    status.waiting = waiting_.size();
+    status.staged_bytes = diffs_.staged_bytes();
+    status.full_mesh = full_mesh();
+    status.faults = faults_;
+    return status;
+}
+
+void Engine::check() const {
+    log_.check();
+    waiting_.check();
+    diffs_.check();
+    STARLING_ASSERT(waiting_.bytes() <= limits_.waiting_bytes_max, "what waits is bounded");
+    for (const auto& [peer, link] : links_) {
+        STARLING_ASSERT(version_hash(link.known.lines()) == link.known.hash(), "a known version knows its hash");
+        std::size_t unacked = 0;
+        for (const auto& item : link.unacked) unacked += item.bytes;
+        STARLING_ASSERT(unacked == link.unacked_bytes, "what is not acknowledged is counted");
+    }
+}
+
+}  // namespace starling::gossip

@@ -1,0 +1,123 @@
+// The gossip engine of one node: sans-IO. What happens comes in as an Input, what is to be done goes out as Effects;
+// time and randomness are arguments, containers are ordered, so the same inputs give the same effects, bit for bit.
+//
+// A replica is brought up to date in three ways: a fresh changeset is pushed along the links at once; a node that
+// learns from a digest that it is behind pulls exact ranges out of a peer's log; where the log no longer serves, two
+// nodes compare their states (gossip/diff_session.hpp).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "crdt/replica.hpp"
+
+namespace starling::gossip {
+
+/// The present. `mono_us` only grows and drives timers; `wall_us` is microseconds since 1970 UTC and may be wrong.
+struct Now {
+    std::uint64_t mono_us = 0;
+    std::uint64_t wall_us = 0;
+};
+
+// -- inputs
+struct LinkUp {
+    crdt::NodeKey peer;
+};
+struct LinkDown {
+    crdt::NodeKey peer;
+};
+struct Received {
+    crdt::NodeKey peer;
+    crdt::Bytes bytes;
+};
+/// The time asked for by `Effects::wake_us` has come, or any other time: spurious ticks do no harm.
+struct Tick {};
+/// Own transactions joined the open window since the last input.
+struct Written {};
+/// Cut the window now, whatever its age.
+struct Flush {};
+using Input = std::variant<LinkUp, LinkDown, Received, Tick, Written, Flush>;
+
+// -- effects
+struct Send {
+    crdt::NodeKey peer;
+    crdt::Bytes bytes;
+};
+/// One changeset's or one diff's changes, whole (rule 3).
+struct Delivered {
+    crdt::Changes changes;
+    std::optional<crdt::ReplicaId> origin;  ///< nothing for a state diff, which holds many
+};
+/// What the driver does with them, in this order: hand `persist` to the store, then do the rest; in durable mode a send
+/// marked by the store's issue waits for it (rule 9).
+struct Effects {
+    std::vector<std::shared_ptr<const crdt::Changeset>> persist;  ///< applied or cut, in order
+    std::vector<Send> sends;                                      ///< in order, for each peer
+    std::vector<crdt::NodeKey> disconnect;                        ///< peers whose bytes break the protocol
+    std::vector<Delivered> delivered;                             ///< for watchers, after the engine returned
+    std::optional<std::uint64_t> wake_us;                         ///< tick no later than this monotonic time
+};
+
+/// May this changeset be applied? Signatures and certificates are checked here once they exist; the default accepts.
+using Verifier = std::function<bool(const crdt::Changeset&)>;
+
+/// Sizes and times, all named; the defaults suit a LAN.
+struct Limits {
+    std::uint64_t flush_window_us = 2'000;        ///< 0: each transaction is a changeset
+    std::uint64_t digest_busy_us = 100'000;       ///< a digest follows a change within this
+    std::uint64_t digest_idle_us = 5'000'000;     ///< and is repeated so seldom while nothing changes
+    std::uint64_t pull_delay_us = 50'000;         ///< what a digest announces may be under way: wait before a pull
+    std::uint64_t hello_interval_us = 1'000'000;  ///< at most one request for a hello a link in this time
+    std::uint64_t pull_timeout_us = 2'000'000;    ///< a pull without an answer is asked elsewhere
+    std::uint64_t diff_timeout_us = 10'000'000;   ///< a diff session without a message ends
+    std::uint64_t log_age_us_max = 24ULL * 3600 * 1'000'000;
+    std::size_t log_bytes_max = 64 * 1024 * 1024;
+    std::size_t waiting_bytes_max = 16 * 1024 * 1024;  ///< undeliverable changesets
+    std::size_t staged_bytes_max = 512 * 1024 * 1024;  ///< entries of unfinished diffs
+    std::size_t pull_reply_bytes_max = 512 * 1024;     ///< of the changesets that answer one pull
+    std::size_t unacked_bytes_max =
+        4 * 1024 * 1024;               ///< pushed to a link and not seen in its digests; past it the peer pulls
+    std::size_t diffs_served_max = 2;  ///< sessions answered at a time
+    std::size_t diff_part_bytes_max = 192 * 1024;  ///< of one part of a diff, roughly
+    std::size_t diff_parts_in_flight_max = 4;      ///< parts sent and not acknowledged
+    std::uint64_t diff_retry_us = 500'000;         ///< after a busy or failed session, before the next with that peer
+};
+
+/// What is known of one link, for status and tests.
+struct LinkStatus {
+    crdt::NodeKey peer;
+    std::uint64_t since_us = 0;
+    std::uint64_t bytes_in = 0, bytes_out = 0;
+    std::uint64_t messages_in = 0, messages_out = 0;
+    std::uint64_t lag = 0;     ///< events this node has and the peer is not known to have
+    std::uint64_t behind = 0;  ///< events the peer has and this node lacks
+    bool synced = false;       ///< both versions are known to be equal
+};
+
+struct Counters {
+    std::uint64_t changesets_sent = 0, changesets_received = 0, changesets_redundant = 0;
+    std::uint64_t changeset_bytes_sent = 0;  ///< bodies and headers, without digests and requests
+    std::uint64_t control_bytes_sent = 0;    ///< everything else
+    std::uint64_t pulls = 0, diffs = 0, diffs_failed = 0;
+    std::uint64_t malformed = 0, refused = 0;
+    std::uint64_t clock_warnings = 0;  ///< stamps more than a minute ahead of the wall clock
+    std::uint64_t faults = 0;          ///< equal versions with unequal fingerprints, dots with two contents
+    std::uint64_t update_needed = 0;   ///< changesets of a newer format, not applied
+};
+
+struct Status {
+    std::vector<LinkStatus> links;  ///< ascending by peer
+    Counters counters;
+    std::size_t log_bytes = 0, waiting_bytes = 0, staged_bytes = 0;
+    std::size_t waiting = 0;
+    bool full_mesh = false;           ///< all links see the same nodes: the origin sends to all and nobody forwards
+    std::vector<std::string> faults;  ///< the newest few, in words
+};
+
+}  // namespace starling::gossip

@@ -1,0 +1,82 @@
+#include "gossip/log.hpp"
+
+#include <algorithm>
+
+#include "crdt/assert.hpp"
+
+namespace starling::gossip {
+
+using crdt::ReplicaId;
+using crdt::Seq;
+
+std::size_t Log::size_of(const crdt::Changeset& changeset) {
+    constexpr std::size_t record_bytes = 256;  // the structs and their containers, roughly
+    return record_bytes + changeset.body.size() + changeset.deps.size() * sizeof(crdt::Dot) +
+           changeset.refs.size() * sizeof(ReplicaId);
+}
+
+void Log::append(ChangesetPtr changeset, std::uint64_t now_us) {
+    auto& records = origins_[changeset->origin];
+    STARLING_ASSERT(records.empty() || records.back().changeset->last() + 1 == changeset->first, "the log has no gaps");
+    bytes_ += size_of(*changeset);
+    order_.emplace_back(next_place_, changeset->origin);
+    records.push_back({std::move(changeset), next_place_++, now_us});
+}
+
+void Log::reset(const ReplicaId& origin) {
+    const auto at = origins_.find(origin);
+    if (at == origins_.end()) return;
+    for (const auto& record : at->second) bytes_ -= size_of(*record.changeset);
+    origins_.erase(at);
+}
+
+void Log::drop_oldest() {
+    const auto [place, origin] = order_.front();
+    order_.pop_front();
+    const auto at = origins_.find(origin);
+    if (at == origins_.end() || at->second.empty() || at->second.front().place != place) return;  // reset since
+    bytes_ -= size_of(*at->second.front().changeset);
+    at->second.pop_front();
+    if (at->second.empty()) origins_.erase(at);
+}
+
+void Log::trim(std::size_t bytes_max, std::uint64_t now_us, std::uint64_t age_us_max) {
+    const auto too_old = [&] {
+        const auto at = origins_.find(order_.front().second);
+        if (at == origins_.end() || at->second.front().place != order_.front().first) return true;
+        return at->second.front().at_us + age_us_max < now_us;
+    };
+    while (!order_.empty() && (bytes_ > bytes_max || too_old())) drop_oldest();
+}
+
+bool Log::serves(const ReplicaId& origin, Seq from) const {
+    const auto at = origins_.find(origin);
+    return at != origins_.end() && !at->second.empty() && at->second.front().changeset->first <= from;
+}
+
+std::vector<Log::Record> Log::range(const ReplicaId& origin, Seq from, Seq to, std::size_t many) const {
+    std::vector<Record> found;
+    const auto at = origins_.find(origin);
+    if (at == origins_.end()) return found;
+    auto record = std::lower_bound(at->second.begin(), at->second.end(), from,
+                                   [](const Record& r, Seq seq) { return r.changeset->last() < seq; });
+    for (; record != at->second.end() && record->changeset->first <= to && found.size() < many; ++record)
+        found.push_back(*record);
+    return found;
+}
+
+void Log::check() const {
+    std::size_t bytes = 0;
+    for (const auto& [origin, records] : origins_) {
+        STARLING_ASSERT(!records.empty(), "no origin without a record");
+        Seq next = records.front().changeset->first;
+        for (const auto& record : records) {
+            STARLING_ASSERT(record.changeset->first == next, "changesets of an origin follow each other");
+            next = record.changeset->last() + 1;
+            bytes += size_of(*record.changeset);
+        }
+    }
+    STARLING_ASSERT(bytes == bytes_, "the log knows its size");
+}
+
+}  // namespace starling::gossip

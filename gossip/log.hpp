@@ -1,0 +1,52 @@
+// The log: the retained changesets of each replica, newest kept, bounded by bytes and age. What a peer lacks and the
+// log still holds is pulled from here; beyond it the state diff serves, so dropping the oldest loses nothing.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "crdt/changeset.hpp"
+
+namespace starling::gossip {
+
+using ChangesetPtr = std::shared_ptr<const crdt::Changeset>;
+
+/// Invariants: per origin the changesets follow each other without a gap and end at the newest applied; `bytes()` is
+/// their sum. Thread rule: one thread at a time. Append and drop are O(log replicas).
+class Log {
+  public:
+    struct Record {
+        ChangesetPtr changeset;
+        std::uint64_t place;  ///< order of application: causes before effects
+        std::uint64_t at_us;
+    };
+
+    void append(ChangesetPtr changeset, std::uint64_t now_us);
+    /// A state diff raised the origin past what the log holds: its changesets no longer reach the top.
+    void reset(const crdt::ReplicaId& origin);
+    /// Drops the oldest until the bounds hold.
+    void trim(std::size_t bytes_max, std::uint64_t now_us, std::uint64_t age_us_max);
+
+    /// Does it hold every changeset of `origin` from `from` to its top?
+    bool serves(const crdt::ReplicaId& origin, crdt::Seq from) const;
+    /// Changesets of `origin` with dots in from…to, oldest first; up to `many`.
+    std::vector<Record> range(const crdt::ReplicaId& origin, crdt::Seq from, crdt::Seq to, std::size_t many) const;
+
+    std::size_t bytes() const { return bytes_; }
+    void check() const;
+
+  private:
+    void drop_oldest();
+    static std::size_t size_of(const crdt::Changeset& changeset);
+
+    std::map<crdt::ReplicaId, std::deque<Record>> origins_;
+    std::deque<std::pair<std::uint64_t, crdt::ReplicaId>>
+        order_;  // (place, origin), oldest first; may name dropped ones
+    std::uint64_t next_place_ = 0;
+    std::size_t bytes_ = 0;
+};
+
+}  // namespace starling::gossip

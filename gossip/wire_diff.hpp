@@ -1,0 +1,45 @@
+// The bytes of a state diff's pieces: sets of dots, coded per origin as runs or as a bitmap, whichever is shorter, and
+// entries. Kept apart from the other messages because this is where the size of a catch-up is decided.
+#pragma once
+
+#include "crdt/codec.hpp"
+#include "crdt/difference.hpp"
+#include "gossip/refs.hpp"
+
+namespace starling::gossip {
+
+/// A reader that also turns numbers into replicas.
+class FrameReader : public crdt::Reader {
+  public:
+    FrameReader(crdt::BytesView bytes, const RefReceiver& refs) : crdt::Reader(bytes), refs_(refs) {}
+
+    crdt::ReplicaId ref() {
+        const auto* id = refs_.find(uint(link_refs_max));
+        if (ok() && id == nullptr) undefined_ = true, fail();
+        return ok() ? *id : crdt::ReplicaId{};
+    }
+    /// True when a number had no definition: the frame cannot be read, but nobody broke the protocol.
+    bool undefined() const { return undefined_; }
+
+  private:
+    const RefReceiver& refs_;
+    bool undefined_ = false;
+};
+
+/// Bits of one bitmap: bounds what a few bytes can make a reader build.
+inline constexpr std::uint64_t bitmap_bits_max = 8 * 512 * 1024;
+
+void write_dots(crdt::Writer& out, const crdt::LiveDots& dots, RefSender& refs);
+crdt::LiveDots read_dots(FrameReader& in);
+
+/// A difference without its base.
+void write_piece(crdt::Writer& out, const crdt::Difference& piece, RefSender& refs);
+crdt::Difference read_piece(FrameReader& in);
+
+/// Cuts a difference into pieces of about `bytes_max`, whose union (see `add_piece`) it is. At least one.
+std::vector<crdt::Difference> split(const crdt::Difference& whole, std::size_t bytes_max);
+
+/// Joins a piece to what came before it. False when they contradict each other.
+bool add_piece(crdt::Difference& whole, crdt::Difference piece);
+
+}  // namespace starling::gossip
