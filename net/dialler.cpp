@@ -1,0 +1,105 @@
+#include "net/dialler.hpp"
+
+#include "net/listener.hpp"
+
+namespace starling::net {
+
+const int Dialler::Dial::watched_events = ZMQ_EVENT_CLOSED | ZMQ_EVENT_DISCONNECTED |
+                                          ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+                                          ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+
+Result<ConnectionId> Dialler::dial(const std::string& address, const CurveKey& server) {
+    try {
+        zmq::socket_t socket(context_, zmq::socket_type::dealer);
+        set_limits(socket, limits_);
+        set_curve_client(socket, self_, server);
+        socket.set(zmq::sockopt::reconnect_ivl, -1);
+        socket.set(zmq::sockopt::connect_timeout, limits_.handshake_ms_max);
+        socket.set(zmq::sockopt::ipv6, address.front() == '[');
+        auto dial = std::make_unique<Dial>(context_, std::move(socket), server);
+        dial->socket.connect("tcp://" + address);
+        const ConnectionId id = next_id_;
+        next_id_ += 2;
+        dials_.emplace(id, std::move(dial));
+        return id;
+    } catch (const zmq::error_t& error) {
+        return Fault{FaultCode::not_available, "cannot dial " + address + ": " + error.what()};
+    }
+}
+
+const char* Dialler::ended(Dial& dial) {
+    const char* reason = nullptr;
+    while (auto event = dial.monitor.next()) {
+        if (reason != nullptr) continue;  // the first event tells why, the next ones what followed from it
+        switch (event->kind) {
+            case ZMQ_EVENT_CLOSED:
+                reason = "could not connect";
+                break;
+            case ZMQ_EVENT_DISCONNECTED:
+                reason = "the connection was closed";
+                break;
+            default:
+                reason = "the handshake failed";
+                break;
+        }
+    }
+    return reason;
+}
+
+bool Dialler::receive(ConnectionId id, Dial& dial, ConnectionSink& sink, std::size_t& bytes) {
+    zmq::message_t body, rest;
+    if (!receive_part(dial.socket, body)) return false;
+    bytes += body.size() + frame_overhead_bytes;
+    bool more = body.more();
+    const bool single = !more;
+    while (more && receive_part(dial.socket, rest)) {
+        bytes += rest.size();
+        more = rest.more();
+    }
+    const CurveKey server = dial.server;  // the sink may close the connection
+    sink.on_frame(id, server, single ? body.to_string_view() : BytesView());
+    return true;
+}
+
+bool Dialler::pump(ConnectionSink& sink) {
+    std::vector<ConnectionId> order;
+    order.reserve(dials_.size());
+    for (auto at = dials_.upper_bound(turn_); at != dials_.end(); ++at) order.push_back(at->first);
+    for (auto at = dials_.begin(); at != dials_.upper_bound(turn_); ++at) order.push_back(at->first);
+
+    std::size_t bytes = 0, frames = 0;
+    for (ConnectionId id : order) {
+        // The end is looked for first and reported last: what came before it is still to be read.
+        auto at = dials_.find(id);
+        if (at == dials_.end()) continue;
+        const char* reason = ended(*at->second);
+        while (at != dials_.end() && receive(id, *at->second, sink, bytes)) {
+            at = dials_.find(id);
+            if (++frames >= frames_per_poll_max || bytes >= bytes_per_poll_max) break;
+        }
+        if (reason != nullptr && dials_.erase(id) > 0) sink.on_gone(id, reason);
+        if (frames >= frames_per_poll_max || bytes >= bytes_per_poll_max) {
+            turn_ = id;
+            return true;
+        }
+    }
+    return false;
+}
+
+Sent Dialler::send(ConnectionId id, FrameKind kind, BytesView bytes, const QueuedBytes& queued) {
+    auto at = dials_.find(id);
+    return at == dials_.end() ? Sent::gone : send_frame(at->second->socket, kind, bytes, queued);
+}
+
+void Dialler::close(ConnectionId id) {
+    dials_.erase(id);
+}
+
+void Dialler::collect(std::vector<zmq_pollitem_t>& items) {
+    for (auto& [id, dial] : dials_) {
+        items.push_back({dial->socket.handle(), 0, ZMQ_POLLIN, 0});
+        items.push_back({dial->monitor.socket().handle(), 0, ZMQ_POLLIN, 0});
+    }
+}
+
+}  // namespace starling::net

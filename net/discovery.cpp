@@ -1,0 +1,175 @@
+#include "net/discovery.hpp"
+
+#include <algorithm>
+
+#include <sodium.h>
+
+namespace starling::net {
+namespace {
+
+constexpr Milliseconds resolver_look_ms{50};
+
+Milliseconds jittered(Milliseconds delay) {
+    // 80 % to 120 %: nodes that started together drift apart.
+    const auto part = std::uint32_t(delay.count() * 2 / 5);
+    return delay * 4 / 5 + Milliseconds(part == 0 ? 0 : randombytes_uniform(part));
+}
+
+std::uint64_t wall_us() {
+    auto since = std::chrono::system_clock::now().time_since_epoch();
+    return std::uint64_t(std::chrono::duration_cast<std::chrono::microseconds>(since).count());
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Discovery>> Discovery::open(const Settings& settings, Clock::time_point now) {
+    auto sockets =
+        BeaconSockets::open({settings.listen_address, settings.port, settings.beacons, settings.shared_port});
+    if (!sockets) return sockets.fault();
+    return std::unique_ptr<Discovery>(new Discovery(settings, std::move(*sockets), now));
+}
+
+Discovery::Discovery(const Settings& settings, std::unique_ptr<BeaconSockets> sockets, Clock::time_point now)
+    : settings_(settings), sockets_(std::move(sockets)), answers_since_(now) {
+    next_cards_at_ = now;
+    hurry(now);
+}
+
+Result<Done> Discovery::add_static(const std::string& address, Clock::time_point now) {
+    auto at = parse_host_port(address);
+    if (!at) return at.fault();
+    for (const auto& peer : statics_) {
+        if (peer.at.host == at->host && peer.at.port == at->port) return Done{};
+    }
+    if (statics_.size() == static_peers_max) return Fault{FaultCode::too_large, "there are too many static peers"};
+    StaticPeer peer;
+    peer.at = std::move(*at);
+    peer.address = numeric_address(peer.at);
+    peer.numeric = peer.address.has_value();
+    peer.next_probe = now;
+    statics_.push_back(std::move(peer));
+    return Done{};
+}
+
+void Discovery::hurry(Clock::time_point now) {
+    hurry_until_ = now + hurry_for_ms;
+    next_beacon_at_ = now;
+    for (auto& peer : statics_) {
+        peer.interval = probe_ms_min;
+        peer.next_probe = now;
+    }
+}
+
+void Discovery::set_links(std::size_t count, Clock::time_point now) {
+    if (links_ > 0 && count == 0) hurry(now);
+    links_ = count;
+}
+
+SealedBeacon Discovery::next_beacon(bool asks) {
+    stamp_us_ = std::max(stamp_us_ + 1, wall_us());
+    return seal(Beacon{settings_.node, settings_.boot, stamp_us_, settings_.port, asks}, settings_.beacon_key);
+}
+
+void Discovery::look_at_cards(Clock::time_point now) {
+    if (now < next_cards_at_) return;
+    next_cards_at_ = now + cards_interval_ms;
+    auto cards = cards_up(settings_.interfaces, settings_.listen_address);
+    if (cards == cards_) return;
+    cards_ = std::move(cards);
+    sockets_->use_cards(cards_);
+    hurry(now);
+}
+
+void Discovery::speak(Clock::time_point now) {
+    if (now < next_beacon_at_) return;
+    const bool hurrying = now < hurry_until_;
+    next_beacon_at_ = now + jittered(hurrying      ? hurry_interval_ms
+                                     : links_ == 0 ? lonely_interval_ms
+                                                   : linked_interval_ms);
+    if (!settings_.beacons) return;
+    for (const auto& way : sockets_->ways(cards_)) sockets_->send(next_beacon(links_ == 0), way);
+}
+
+void Discovery::resolve(StaticPeer& peer, Clock::time_point now) {
+    if (peer.numeric || resolver_.busy()) return;
+    if (peer.address && now - peer.resolved_at < resolve_again_ms) return;
+    if (resolver_.start(peer.at)) peer.resolved_at = now;
+}
+
+void Discovery::take_resolved(Clock::time_point now) {
+    auto answer = resolver_.take();
+    if (!answer || !answer->address) return;
+    for (auto& peer : statics_) {
+        if (peer.at.host != answer->what.host || peer.at.port != answer->what.port) continue;
+        if (!peer.address) peer.next_probe = now;
+        peer.address = answer->address;
+    }
+}
+
+void Discovery::probe(Clock::time_point now, const std::function<bool(const NodeKey&)>& linked) {
+    take_resolved(now);
+    for (auto& peer : statics_) {
+        if (now < peer.next_probe) continue;
+        const bool done = peer.node && linked(*peer.node);
+        peer.interval = done ? probe_ms_min : std::min(peer.interval * 2, probe_ms_max);
+        peer.next_probe = now + jittered(done ? probe_ms_max : peer.interval);
+        if (done) continue;
+        resolve(peer, now);
+        if (peer.address) sockets_->send(next_beacon(true), *peer.address);
+    }
+}
+
+std::vector<HeardBeacon> Discovery::listen() {
+    std::vector<HeardBeacon> heard;
+    BeaconSockets::Datagram datagram;
+    for (std::size_t count = 0; count < datagrams_per_poll_max && sockets_->receive(datagram); ++count) {
+        auto beacon = unseal(BytesView(datagram.bytes.data(), datagram.size), settings_.beacon_key);
+        if (!beacon) {
+            ++ignored_;
+            continue;
+        }
+        if (beacon->node == settings_.node) continue;  // our own, come back
+        SocketAddress listens = datagram.from;
+        listens.set_port(beacon->port);
+        for (auto& peer : statics_) {
+            if (!peer.address || !(*peer.address == datagram.from)) continue;
+            // Whoever wrote the address down knows better than the beacon how to get there (a forwarded port).
+            listens = *peer.address;
+            peer.node = beacon->node;
+        }
+        heard.push_back({*beacon, datagram.from, listens.text()});
+    }
+    return heard;
+}
+
+std::vector<HeardBeacon> Discovery::pump(Clock::time_point now, const std::function<bool(const NodeKey&)>& linked) {
+    look_at_cards(now);
+    speak(now);
+    probe(now, linked);
+    return listen();
+}
+
+void Discovery::answer(const SocketAddress& to, Clock::time_point now) {
+    if (now - answers_since_ >= std::chrono::seconds(1)) {
+        answers_since_ = now;
+        answers_ = 0;
+    }
+    if (answers_ == answers_per_second_max) return;
+    ++answers_;
+    sockets_->send(next_beacon(false), to);
+}
+
+Clock::time_point Discovery::due_at() const {
+    auto due = std::min(next_beacon_at_, next_cards_at_);
+    for (const auto& peer : statics_) due = std::min(due, peer.next_probe);
+    if (resolver_.busy()) due = std::min(due, Clock::now() + resolver_look_ms);
+    return due;
+}
+
+void Discovery::check() const {
+    STARLING_ASSERT(statics_.size() <= static_peers_max, "static peers are bounded");
+    STARLING_ASSERT(cards_.size() <= cards_max, "cards are bounded");
+    STARLING_ASSERT(answers_ <= answers_per_second_max, "answers are bounded");
+}
+
+}  // namespace starling::net

@@ -1,0 +1,102 @@
+// When beacons are sent and to whom. A node that has just started, or whose cards have just changed, speaks often for a
+// few seconds; a lonely one every second or two; a linked one rarely, since its links tell enough. Static peers get a
+// beacon of their own, sent to their address, which asks for one back.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "net/beacon.hpp"
+#include "net/beacon_sockets.hpp"
+#include "net/cards.hpp"
+#include "net/mesh.hpp"
+#include "net/peer_table.hpp"
+#include "net/resolver.hpp"
+
+namespace starling::net {
+
+constexpr std::size_t static_peers_max = 256;
+constexpr std::size_t datagrams_per_poll_max = 256;
+constexpr std::size_t answers_per_second_max = 64;
+
+constexpr Milliseconds hurry_for_ms{3000};
+constexpr Milliseconds hurry_interval_ms{150};
+constexpr Milliseconds lonely_interval_ms{1500};
+constexpr Milliseconds linked_interval_ms{5000};
+constexpr Milliseconds cards_interval_ms{2000};
+constexpr Milliseconds probe_ms_min{200};
+constexpr Milliseconds probe_ms_max{5000};
+constexpr Milliseconds resolve_again_ms{30000};  // names: the address may have changed
+
+struct HeardBeacon {
+    Beacon beacon;
+    SocketAddress source;  ///< where to answer
+    std::string address;   ///< where, by this beacon, the node listens
+};
+
+/// Owned by one thread; nothing blocks. Invariant: memory does not depend on what strangers send.
+class Discovery {
+  public:
+    struct Settings {
+        NodeKey node{};
+        BootId boot = 0;
+        Secret<32> beacon_key;
+        bool beacons = true;
+        std::string listen_address;
+        std::uint16_t port = 0;
+        std::uint16_t shared_port = 0;
+        std::vector<std::string> interfaces;
+    };
+    static Result<std::unique_ptr<Discovery>> open(const Settings& settings, Clock::time_point now);
+
+    Result<Done> add_static(const std::string& address, Clock::time_point now);
+
+    /// Reads what came in and sends what is due. `linked` tells whether a node needs no probing.
+    std::vector<HeardBeacon> pump(Clock::time_point now, const std::function<bool(const NodeKey&)>& linked);
+    /// Sends one beacon to where another came from; at most answers_per_second_max, the rest is not sent.
+    void answer(const SocketAddress& to, Clock::time_point now);
+    /// How many peers are linked; the loss of the last one makes it speak often for a while.
+    void set_links(std::size_t count, Clock::time_point now);
+    /// Speak often for a while: something changed.
+    void hurry(Clock::time_point now);
+
+    Clock::time_point due_at() const;
+    std::vector<int> descriptors() const { return sockets_->descriptors(); }
+    const std::vector<Card>& cards() const { return cards_; }
+    std::uint64_t ignored() const { return ignored_; }
+    void check() const;
+
+  private:
+    struct StaticPeer {
+        HostPort at;
+        std::optional<SocketAddress> address;
+        std::optional<NodeKey> node;  // who answered from there
+        Clock::time_point next_probe, resolved_at;
+        Milliseconds interval = probe_ms_min;
+        bool numeric = false;
+    };
+    Discovery(const Settings& settings, std::unique_ptr<BeaconSockets> sockets, Clock::time_point now);
+    SealedBeacon next_beacon(bool asks);
+    void look_at_cards(Clock::time_point now);
+    void speak(Clock::time_point now);
+    void probe(Clock::time_point now, const std::function<bool(const NodeKey&)>& linked);
+    void resolve(StaticPeer& peer, Clock::time_point now);
+    void take_resolved(Clock::time_point now);
+    std::vector<HeardBeacon> listen();
+
+    Settings settings_;
+    std::unique_ptr<BeaconSockets> sockets_;
+    std::vector<Card> cards_;
+    std::vector<StaticPeer> statics_;
+    Resolver resolver_;
+    std::size_t links_ = 0;
+    std::uint64_t stamp_us_ = 0, ignored_ = 0;
+    Clock::time_point hurry_until_, next_beacon_at_, next_cards_at_, answers_since_;
+    std::size_t answers_ = 0;
+};
+
+}  // namespace starling::net

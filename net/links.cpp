@@ -1,0 +1,277 @@
+#include "net/links.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace starling::net {
+namespace {
+
+BytesView payload_of(BytesView framed) {
+    return framed.substr(1);
+}
+
+std::string address_of(std::optional<SocketAddress> remote, std::uint16_t port) {
+    if (!remote) return "?";
+    remote->set_port(port);
+    return remote->text();
+}
+
+}  // namespace
+
+Connections& Links::side_of(ConnectionId id) {
+    if (we_dialled(id)) return dialler_;
+    return listener_;
+}
+
+Sent Links::write(ConnectionId id, Connection& connection, FrameKind kind, BytesView bytes) {
+    return side_of(id).send(id, kind, bytes, connection.queued);
+}
+
+void Links::dial(const DialTarget& target) {
+    auto dialled = dialler_.dial(target.address, target.curve);
+    if (!dialled) {
+        peers_.dial_failed(target.node, now_);
+        return;
+    }
+    Connection connection;
+    connection.stage = Stage::welcome_awaited;
+    connection.ends = {settings_.curve, target.curve};
+    connection.peer = target.node;
+    connection.deadline = now_ + settings_.handshake_ms_max;
+    connection.counters.address = target.address;
+    connection.hello = door_.hello(connection.ends);
+    write(*dialled, connection, FrameKind::hello, payload_of(connection.hello));
+    dialling_.emplace(target.node, *dialled);
+    connections_.emplace(*dialled, std::move(connection));
+    peers_.set_engaged(target.node, true, now_);
+}
+
+void Links::pump(Clock::time_point now) {
+    now_ = now;
+    std::vector<ConnectionId> late;
+    for (const auto& [peer, id] : dialling_) {
+        if (connections_.at(id).deadline <= now) late.push_back(id);
+    }
+    for (ConnectionId id : late) drop(id, "no answer in time");
+    while (dialling_.size() < dials_at_once_max && up_.size() + dialling_.size() < settings_.links_max) {
+        auto target = peers_.next_due(now);
+        if (!target) break;
+        const NodeKey& peer = target->node;
+        if (up_.contains(peer) || welcoming_.contains(peer)) {
+            // It came to us when the table had no room for it.
+            peers_.set_engaged(peer, true, now);
+            continue;
+        }
+        dial(*target);
+    }
+}
+
+void Links::on_frame(ConnectionId id, const CurveKey& key, BytesView frame) {
+    auto at = connections_.find(id);
+    if (at == connections_.end()) {
+        // Every dial is known from its start, so this is the first frame of somebody who came to us.
+        if (!we_dialled(id)) take_hello(id, key, frame);
+        return;
+    }
+    switch (at->second.stage) {
+        case Stage::up:
+            take_data(id, frame);
+            break;
+        case Stage::welcome_awaited:
+            take_welcome(id, frame);
+            break;
+        case Stage::ready_awaited:
+            take_ready(id, frame);
+            break;
+    }
+}
+
+std::optional<DoorRefusal> Links::refusal_for(const Introduction& who) const {
+    const NodeKey& self = settings_.self.node;
+    if (blocked_.contains(who.node)) return DoorRefusal::denied;
+    if (who.node == self) return DoorRefusal::duplicate;
+    if (auto at = up_.find(who.node); at != up_.end()) {
+        // Not an end of the old link: this is most often a dial that crossed with ours and that its maker gives up in a
+        // moment.
+        if (connections_.at(at->second).boot == who.boot) return DoorRefusal::duplicate;
+        return std::nullopt;
+    }
+    if (up_.size() >= settings_.links_max) return DoorRefusal::too_many;
+    if (dialling_.contains(who.node) && self < who.node) return DoorRefusal::duplicate;
+    return std::nullopt;
+}
+
+void Links::take_hello(ConnectionId id, const CurveKey& key, BytesView frame) {
+    const CurveEnds ends{key, settings_.curve};
+    auto checked = door_.check_hello(ends, frame);
+    if (auto* refusal = std::get_if<DoorRefusal>(&checked)) return listener_.refuse(id, *refusal, now_);
+    const auto& who = std::get<Introduction>(checked);
+    listener_.mark_member(id);
+    if (auto refusal = refusal_for(who)) return listener_.refuse(id, *refusal, now_);
+
+    if (auto at = dialling_.find(who.node); at != dialling_.end()) drop(at->second, "the peer dialled first");
+    if (auto at = welcoming_.find(who.node); at != welcoming_.end()) drop(at->second, "the peer dialled again");
+    Connection connection;
+    connection.stage = Stage::ready_awaited;
+    connection.ends = ends;
+    connection.peer = who.node;
+    connection.boot = who.boot;
+    connection.hello = Bytes(frame);
+    connection.welcome = door_.welcome(ends, frame);
+    connection.counters.address = address_of(listener_.remote(id), who.port);
+    if (write(id, connection, FrameKind::welcome, payload_of(connection.welcome)) != Sent::yes)
+        return listener_.close(id);
+    peers_.learn(who.node, key, connection.counters.address, now_);
+    welcoming_.emplace(who.node, id);
+    connections_.emplace(id, std::move(connection));
+    peers_.set_engaged(who.node, true, now_);
+}
+
+void Links::take_welcome(ConnectionId id, BytesView frame) {
+    Connection& connection = connections_.at(id);
+    auto checked = door_.check_welcome(connection.ends, connection.hello, frame);
+    auto* who = std::get_if<Introduction>(&checked);
+    if (who == nullptr || who->node != connection.peer) return drop(id, "the peer did not prove membership");
+    connection.boot = who->boot;
+    const Bytes ready = door_.ready(connection.ends, connection.hello, frame);
+    if (write(id, connection, FrameKind::ready, payload_of(ready)) != Sent::yes)
+        return drop(id, "the connection was closed");
+    raise(id);
+}
+
+void Links::take_ready(ConnectionId id, BytesView frame) {
+    Connection& connection = connections_.at(id);
+    if (!door_.check_ready(connection.ends, connection.hello, connection.welcome, frame)) {
+        listener_.refuse(id, DoorRefusal::no_proof, now_);
+        return drop(id, "the peer did not prove membership");
+    }
+    listener_.mark_proved(id);
+    raise(id);
+}
+
+void Links::raise(ConnectionId id) {
+    Connection& connection = connections_.at(id);
+    const NodeKey peer = connection.peer;
+    if (auto at = up_.find(peer); at != up_.end()) drop(at->second, "the peer was restarted");
+    dialling_.erase(peer);
+    welcoming_.erase(peer);
+    up_.emplace(peer, id);
+    connection.stage = Stage::up;
+    connection.hello.clear();
+    connection.welcome.clear();
+    connection.counters.peer = peer;
+    connection.counters.we_dialled = we_dialled(id);
+    connection.counters.since = now_;
+    peers_.link_made(peer);
+    peers_.set_engaged(peer, true, now_);
+    events_.push_back(LinkUp{peer, connection.counters.address, we_dialled(id)});
+}
+
+void Links::take_data(ConnectionId id, BytesView frame) {
+    Connection& connection = connections_.at(id);
+    if (frame.empty() || FrameKind(std::uint8_t(frame[0])) != FrameKind::data ||
+        frame.size() > settings_.frame_bytes_max + 1) {
+        return drop(id, "the peer sent what is no frame");
+    }
+    BytesView bytes = payload_of(frame);
+    connection.counters.bytes_in += bytes.size();
+    ++connection.counters.frames_in;
+    events_.push_back(Message{connection.peer, Bytes(bytes)});
+}
+
+void Links::drop(ConnectionId id, const std::string& reason, bool still_open) {
+    auto at = connections_.find(id);
+    if (at == connections_.end()) return;
+    const Stage stage = at->second.stage;
+    const NodeKey peer = at->second.peer;
+    connections_.erase(at);
+    if (still_open) side_of(id).close(id);
+    if (stage == Stage::up) {
+        up_.erase(peer);
+        events_.push_back(LinkDown{peer, reason});
+        peers_.link_lost(peer, now_);
+    } else if (stage == Stage::welcome_awaited) {
+        dialling_.erase(peer);
+        peers_.dial_failed(peer, now_);
+    } else {
+        welcoming_.erase(peer);
+    }
+    forget_peer_if_idle(peer);
+}
+
+void Links::forget_peer_if_idle(const NodeKey& peer) {
+    const bool engaged = up_.contains(peer) || dialling_.contains(peer) || welcoming_.contains(peer);
+    peers_.set_engaged(peer, engaged, now_);
+}
+
+void Links::on_gone(ConnectionId id, const std::string& reason) {
+    drop(id, reason, false);
+}
+
+bool Links::send(const NodeKey& peer, BytesView bytes) {
+    auto at = up_.find(peer);
+    if (at == up_.end() || bytes.size() > settings_.frame_bytes_max) return false;
+    const ConnectionId id = at->second;
+    Connection& connection = connections_.at(id);
+    if (connection.queued->load(std::memory_order_relaxed) + bytes.size() > settings_.link_bytes_max) {
+        drop(id, "too slow: " + std::to_string(settings_.link_bytes_max) + " bytes were waiting to be sent");
+        return false;
+    }
+    if (write(id, connection, FrameKind::data, bytes) != Sent::yes) {
+        drop(id, "the connection was closed");
+        return false;
+    }
+    connection.counters.bytes_out += bytes.size();
+    ++connection.counters.frames_out;
+    return true;
+}
+
+void Links::set_blocked(std::set<NodeKey> peers) {
+    blocked_ = std::move(peers);
+    peers_.set_paused(blocked_, now_);
+    for (const NodeKey& peer : blocked_) {
+        for (const auto* table : {&up_, &dialling_, &welcoming_}) {
+            if (auto at = table->find(peer); at != table->end()) drop(ConnectionId(at->second), "blocked");
+        }
+    }
+}
+
+std::vector<LinkEvent> Links::take_events() {
+    return std::exchange(events_, {});
+}
+
+std::vector<LinkCounters> Links::counters() const {
+    std::vector<LinkCounters> all;
+    all.reserve(up_.size());
+    for (const auto& [peer, id] : up_) {
+        const Connection& connection = connections_.at(id);
+        all.push_back(connection.counters);
+        all.back().bytes_queued = connection.queued->load(std::memory_order_relaxed);
+    }
+    return all;
+}
+
+Clock::time_point Links::due_at() const {
+    auto due = Clock::time_point::max();
+    for (const auto& [peer, id] : dialling_) due = std::min(due, connections_.at(id).deadline);
+    const bool room = dialling_.size() < dials_at_once_max && up_.size() + dialling_.size() < settings_.links_max;
+    return room ? std::min(due, peers_.due_at()) : due;
+}
+
+void Links::check() const {
+    STARLING_ASSERT(connections_.size() == up_.size() + dialling_.size() + welcoming_.size(),
+                    "every connection is a link, a dial or a welcome");
+    auto staged = [&](const std::map<NodeKey, ConnectionId>& table, Stage stage) {
+        for (const auto& [peer, id] : table) {
+            const Connection& connection = connections_.at(id);
+            STARLING_ASSERT(connection.peer == peer && connection.stage == stage,
+                            "a table names connections of its stage");
+            STARLING_ASSERT(!blocked_.contains(peer), "a blocked peer has no connection");
+        }
+    };
+    staged(up_, Stage::up);
+    staged(dialling_, Stage::welcome_awaited);
+    staged(welcoming_, Stage::ready_awaited);
+}
+
+}  // namespace starling::net

@@ -1,0 +1,107 @@
+// Which connections are links. A connection becomes a link when both sides have proved membership at the door; there is
+// never more than one link to a peer. Who wins when two connections of one pair meet:
+//  - both are dialling each other: the one dialled by the smaller node key goes on, the other side gives its own up;
+//  - the peer is linked and still the same run: the newcomer is turned away (the old link, if dead, ends by its
+//  heartbeat);
+//  - the peer is linked but was restarted: the newcomer replaces the old link.
+// Both sides decide alike from what they can see, so a pair neither flaps nor ends with no link.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "net/dialler.hpp"
+#include "net/door.hpp"
+#include "net/listener.hpp"
+#include "net/peer_table.hpp"
+#include "net/transport.hpp"
+
+namespace starling::net {
+
+constexpr std::size_t dials_at_once_max = 32;
+
+/// Owned by one thread. Invariants: at most one link, one dial and one welcome under way for a peer; no event names a
+/// peer before its LinkUp or after its LinkDown; blocked peers have none of them.
+class Links final : public ConnectionSink {
+  public:
+    struct Settings {
+        CurveKey curve{};
+        Introduction self;
+        std::size_t frame_bytes_max = 0;
+        std::size_t link_bytes_max = 0;
+        std::size_t links_max = 0;
+        Milliseconds handshake_ms_max{};
+    };
+    Links(const Settings& settings, const MeshSecret& mesh, Listener& listener, Dialler& dialler, PeerTable& peers,
+          DoorCounters& counters)
+        : settings_(settings),
+          door_(mesh, settings.self),
+          listener_(listener),
+          dialler_(dialler),
+          peers_(peers),
+          counters_(counters) {}
+
+    /// Sets the time for what on_frame() and on_gone() do next.
+    void at(Clock::time_point now) { now_ = now; }
+    void on_frame(ConnectionId id, const CurveKey& key, BytesView frame) override;
+    void on_gone(ConnectionId id, const std::string& reason) override;
+
+    /// Dials who is due, ends dials that took too long.
+    void pump(Clock::time_point now);
+    bool send(const NodeKey& peer, BytesView bytes);
+    void set_blocked(std::set<NodeKey> peers);
+
+    bool linked(const NodeKey& peer) const { return up_.contains(peer); }
+    bool blocked(const NodeKey& peer) const { return blocked_.contains(peer); }
+    std::size_t size() const { return up_.size(); }
+    bool has_events() const { return !events_.empty(); }
+    std::vector<LinkEvent> take_events();
+    std::vector<LinkCounters> counters() const;
+    Clock::time_point due_at() const;
+    void check() const;
+
+  private:
+    enum class Stage { ready_awaited, welcome_awaited, up };
+    struct Connection {
+        Stage stage = Stage::welcome_awaited;
+        CurveEnds ends;
+        NodeKey peer{};
+        BootId boot = 0;
+        Bytes hello, welcome;  // what was said, until the door is passed
+        Clock::time_point deadline;
+        QueuedBytes queued = std::make_shared<std::atomic<std::size_t>>(0);
+        LinkCounters counters;
+    };
+    static bool we_dialled(ConnectionId id) { return id % 2 == 0; }
+    Connections& side_of(ConnectionId id);
+    Sent write(ConnectionId id, Connection& connection, FrameKind kind, BytesView bytes);
+
+    void take_hello(ConnectionId id, const CurveKey& key, BytesView frame);
+    std::optional<DoorRefusal> refusal_for(const Introduction& who) const;
+    void take_welcome(ConnectionId id, BytesView frame);
+    void take_ready(ConnectionId id, BytesView frame);
+    void take_data(ConnectionId id, BytesView frame);
+
+    void dial(const DialTarget& target);
+    void raise(ConnectionId id);
+    void drop(ConnectionId id, const std::string& reason, bool still_open = true);
+    void forget_peer_if_idle(const NodeKey& peer);
+
+    Settings settings_;
+    Door door_;
+    Listener& listener_;
+    Dialler& dialler_;
+    PeerTable& peers_;
+    DoorCounters& counters_;
+    Clock::time_point now_;
+    std::unordered_map<ConnectionId, Connection> connections_;
+    std::map<NodeKey, ConnectionId> up_, dialling_, welcoming_;
+    std::set<NodeKey> blocked_;
+    std::vector<LinkEvent> events_;
+};
+
+}  // namespace starling::net

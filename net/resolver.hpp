@@ -1,0 +1,36 @@
+// Turns names into addresses without keeping the network thread waiting: getaddrinfo may take many seconds where a name
+// server does not answer, and it cannot be interrupted.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "net/address.hpp"
+
+namespace starling::net {
+
+/// One look-up at a time, each on a thread of its own that shares nothing with this object but a small record;
+/// destroying the resolver does not wait for it. One thread owns a Resolver.
+class Resolver {
+  public:
+    Resolver();
+    ~Resolver();
+    Resolver(const Resolver&) = delete;
+    Resolver& operator=(const Resolver&) = delete;
+
+    bool busy() const { return record_ != nullptr; }
+    /// Starts a look-up; only when not busy(). False: no thread could be had, try later.
+    bool start(const HostPort& what);
+    struct Answer {
+        HostPort what;
+        std::optional<SocketAddress> address;  ///< nothing: no such name, or no answer
+    };
+    /// The answer, once it is there; then the resolver is free again.
+    std::optional<Answer> take();
+
+  private:
+    struct Record;
+    std::shared_ptr<Record> record_;
+};
+
+}  // namespace starling::net

@@ -1,0 +1,121 @@
+#include "net/zmq_sockets.hpp"
+
+#include <cerrno>
+#include <cstring>
+
+namespace starling::net {
+namespace {
+
+// libzmq counts messages, we count bytes (see send_frame); what comes in is bounded by reading it at once.
+constexpr int receive_frames_max = 256;
+constexpr int monitor_events_max = 65536;
+constexpr int linger_ms = 50;
+// ZMQ_ZAP_ENFORCE_DOMAIN: in every libzmq since 4.3, but the header names it only with the draft interfaces.
+constexpr int option_zap_enforce_domain = 93;
+
+/// A frame on its way through libzmq, which frees it in its own thread.
+struct Parcel {
+    QueuedBytes queued;
+    std::size_t charged = 0;
+    Bytes bytes;
+    std::atomic<bool> packed{false};
+};
+
+void unpack(void*, void* hint) {
+    auto* parcel = static_cast<Parcel*>(hint);
+    // Pairs with the store below: libzmq orders the two threads, and this says so to whoever checks for races.
+    [[maybe_unused]] bool packed = parcel->packed.load(std::memory_order_acquire);
+    parcel->queued->fetch_sub(parcel->charged, std::memory_order_relaxed);
+    delete parcel;
+}
+
+}  // namespace
+
+Sent send_frame(zmq::socket_t& socket, FrameKind kind, BytesView bytes, const QueuedBytes& queued) {
+    auto parcel = std::make_unique<Parcel>();
+    parcel->queued = queued;
+    parcel->charged = bytes.size() + frame_overhead_bytes;
+    parcel->bytes.reserve(bytes.size() + 1);
+    parcel->bytes.push_back(char(kind));
+    parcel->bytes += bytes;
+    queued->fetch_add(parcel->charged, std::memory_order_relaxed);
+    parcel->packed.store(true, std::memory_order_release);
+
+    zmq_msg_t message;
+    Parcel* owned = parcel.release();
+    if (zmq_msg_init_data(&message, owned->bytes.data(), owned->bytes.size(), unpack, owned) != 0) {
+        unpack(nullptr, owned);
+        return Sent::full;
+    }
+    if (zmq_msg_send(&message, socket.handle(), ZMQ_DONTWAIT) >= 0) return Sent::yes;
+    const bool full = errno == EAGAIN;
+    zmq_msg_close(&message);
+    return full ? Sent::full : Sent::gone;
+}
+
+void set_limits(zmq::socket_t& socket, const SocketLimits& limits) {
+    // The kind byte, and what CURVE wraps around a frame on the wire.
+    constexpr std::int64_t wrapping_bytes = 128;
+    socket.set(zmq::sockopt::linger, linger_ms);
+    socket.set(zmq::sockopt::maxmsgsize, std::int64_t(limits.frame_bytes_max) + wrapping_bytes);
+    socket.set(zmq::sockopt::handshake_ivl, limits.handshake_ms_max);
+    socket.set(zmq::sockopt::heartbeat_ivl, limits.heartbeat_ms);
+    socket.set(zmq::sockopt::heartbeat_timeout, limits.heartbeat_timeout_ms);
+    socket.set(zmq::sockopt::sndhwm, 0);
+    socket.set(zmq::sockopt::rcvhwm, receive_frames_max);
+}
+
+void set_curve_client(zmq::socket_t& socket, const Identity& self, const CurveKey& server) {
+    socket.set(zmq::sockopt::curve_serverkey, zmq::const_buffer(server.data(), server.size()));
+    socket.set(zmq::sockopt::curve_publickey,
+               zmq::const_buffer(self.curve_public().data(), self.curve_public().size()));
+    socket.set(zmq::sockopt::curve_secretkey,
+               zmq::const_buffer(self.curve_secret().data(), self.curve_secret().size()));
+}
+
+void set_curve_server(zmq::socket_t& socket, const Identity& self, const std::string& zap_domain) {
+    socket.set(zmq::sockopt::curve_server, true);
+    socket.set(zmq::sockopt::curve_secretkey,
+               zmq::const_buffer(self.curve_secret().data(), self.curve_secret().size()));
+    socket.set(zmq::sockopt::zap_domain, zap_domain);
+    // Without this a missing handler would let everybody in.
+    const int enforce = 1;
+    const int set = zmq_setsockopt(socket.handle(), option_zap_enforce_domain, &enforce, sizeof enforce);
+    STARLING_ASSERT(set == 0, "libzmq can be told to ask who is there");
+}
+
+bool receive_part(zmq::socket_t& socket, zmq::message_t& part) {
+    return zmq_msg_recv(part.handle(), socket.handle(), ZMQ_DONTWAIT) >= 0;
+}
+
+Monitor::Monitor(zmq::context_t& context, zmq::socket_t& watched, int events)
+    : watched_(watched), pair_(context, zmq::socket_type::pair) {
+    static std::atomic<std::uint64_t> count{0};
+    const std::string name = "inproc://starling-monitor-" + std::to_string(++count);
+    pair_.set(zmq::sockopt::linger, 0);
+    pair_.set(zmq::sockopt::rcvhwm, monitor_events_max);
+    if (zmq_socket_monitor(watched_.handle(), name.c_str(), events) != 0) throw zmq::error_t();
+    pair_.connect(name);
+}
+
+Monitor::~Monitor() {
+    while (next()) {
+        // A full pipe would hold libzmq's thread inside the lock that stopping needs.
+    }
+    zmq_socket_monitor(watched_.handle(), nullptr, 0);
+}
+
+std::optional<Monitor::Event> Monitor::next() {
+    zmq::message_t what, where;
+    if (!receive_part(pair_, what)) return std::nullopt;
+    // The second part, the endpoint, was written together with the first; it says nothing that is needed here.
+    receive_part(pair_, where);
+    STARLING_ASSERT(what.size() == 6, "a monitor event is two bytes of kind and four of value");
+    std::uint16_t kind = 0;
+    std::uint32_t value = 0;
+    std::memcpy(&kind, what.data(), sizeof kind);
+    std::memcpy(&value, static_cast<const char*>(what.data()) + sizeof kind, sizeof value);
+    return Event{int(kind), int(value)};
+}
+
+}  // namespace starling::net
