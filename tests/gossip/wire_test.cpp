@@ -1,0 +1,185 @@
+#include "gossip/wire.hpp"
+
+#include <random>
+
+#include <doctest/doctest.h>
+
+#include "crdt/codec.hpp"
+#include "gossip/wire_diff.hpp"
+
+using namespace starling::crdt;
+using namespace starling::gossip;
+
+namespace {
+
+ReplicaId replica(int i) {
+    return {{std::uint8_t(i)}, std::uint64_t(i)};
+}
+
+Changeset changeset() {
+    Changeset changeset;
+    changeset.origin = replica(1);
+    changeset.first = 7;
+    changeset.count = 1;
+    changeset.depth = 9;
+    changeset.deps = {{replica(2), 4}};
+    Body body;
+    body.puts = {{7, {Type::map, "parts", pack_str("bolt")}, 1000, pack_int(12)}};
+    body.removals = {{replica(1), false, {{3, 1}}}};
+    changeset.body = encode_body(changeset, body);
+    return changeset;
+}
+
+Difference difference() {
+    Difference d;
+    d.tops = {{replica(1), {100, 5}}, {replica(2), {9, 77}}};
+    d.heads = {{replica(2), {9, 4}}};
+    d.depth = 4;
+    d.inside = {{replica(1), {{1, 3}, {10, 30}}}};
+    d.outside = {{replica(2), {{8, 2}}}};
+    d.entries = {{{replica(2), 8}, {{Type::set, "s", pack_int(1)}, 70, 3, packed_nil()}},
+                 {{replica(2), 9}, {{Type::map, "m", pack_str("f")}, 77, 4, pack_int(1)}}};
+    return d;
+}
+
+std::vector<Message> all_messages() {
+    return {Hello{{{replica(1), 3}, {replica(2), 9}}, {1, 2}, 3},
+            Digest{{1, 2}, {3, 4}, 5, {{replica(2), 9}}},
+            HelloRequest{},
+            Changesets{4, {replica(3)}, {changeset()}},
+            Pull{4, {{replica(1), 1, 9}}},
+            DiffOpen{6, {{replica(1), 3}}, {{replica(2), {{1, 4}}}}},
+            DiffPart{6, true, 1, true, difference()},
+            DiffAck{6, false, 1},
+            DiffEnd{6, DiffEndReason::busy}};
+}
+
+std::string hex(const Bytes& bytes) {
+    return to_hex({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
+}
+
+}  // namespace
+
+TEST_CASE("every message comes back as it was, also when its numbers are defined already") {
+    RefSender out;
+    RefReceiver in;
+    for (int round = 0; round < 2; ++round) {
+        for (const auto& message : all_messages()) {
+            auto decoded = decode(0, encode(0, message, out), in);
+            REQUIRE(decoded);
+            CHECK(*decoded == message);
+        }
+    }
+}
+
+// docs/wire.md shows these bytes; an independent implementation checks itself against them.
+TEST_CASE("golden bytes") {
+    RefSender out;
+    const std::string node1 = "01" + std::string(62, '0'), node2 = "02" + std::string(62, '0');
+    CHECK(hex(encode(0, HelloRequest{}, out)) ==
+          "9501000290"
+          "90");
+    CHECK(hex(encode(0, Digest{{1, 2}, {3, 4}, 5, {{replica(1), 7}}}, out)) ==
+          "9501000192"
+          "00c428" +
+              node1 +
+              "0000000000000001"
+              "94"
+              "c41000000000000000010000000000000002"
+              "c41000000000000000030000000000000004"
+              "05"
+              "920007");
+    CHECK(hex(encode(0, Changesets{0, {}, {changeset()}}, out)) ==
+          "9501000392"
+          "01c428" +
+              node2 +
+              "0000000000000002"
+              "93"
+              "00"
+              "90"
+              "91"
+              "97"
+              "00"
+              "07"
+              "01"
+              "09"
+              "920104"
+              "90"
+              "c41a"
+              "01"
+              "04"
+              "03"
+              "00a57061727473"
+              "00a5a4626f6c74"
+              "cd03e8"
+              "0c"
+              "08000104"
+              "01");
+    CHECK(hex(encode_body(changeset(), {})) == "01");
+}
+
+TEST_CASE("a number without a definition is told apart from garbage, and defining anew mends it") {
+    RefSender out;
+    RefReceiver in, fresh;
+    const Message digest = Digest{{1, 2}, {3, 4}, 5, {{replica(1), 7}}};
+    REQUIRE(decode(0, encode(0, digest, out), in));
+    CHECK(decode(0, encode(0, digest, out), fresh).fault().code == FaultCode::not_available);
+    out.forget_definitions();
+    CHECK(decode(0, encode(0, digest, out), fresh));
+}
+
+TEST_CASE("another space, another version and an unknown kind are refused") {
+    RefSender out;
+    RefReceiver in;
+    CHECK(decode(1, encode(0, HelloRequest{}, out), in).fault().code == FaultCode::refused);
+    auto frame = encode(0, HelloRequest{}, out);
+    frame[1] = 2;
+    CHECK(decode(0, frame, in).fault().code == FaultCode::unknown_kind);
+    frame = encode(0, HelloRequest{}, out);
+    frame[3] = 99;
+    CHECK(decode(0, frame, in).fault().code == FaultCode::unknown_kind);
+}
+
+TEST_CASE("changed, cut and random frames never do more than fail") {
+    std::mt19937_64 random(3);
+    std::size_t read = 0;
+    for (int i = 0; i < 40'000; ++i) {
+        RefSender out;
+        RefReceiver in;
+        auto frame = encode(0, all_messages()[std::size_t(i) % all_messages().size()], out);
+        for (auto changes = random() % 4; changes > 0; --changes) frame[random() % frame.size()] = char(random());
+        if (random() % 4 == 0) frame.resize(random() % frame.size());
+        if (decode(0, frame, in)) ++read;
+    }
+    CHECK(read > 0);
+}
+
+TEST_CASE("sets of dots take the shorter of runs and bitmap, and come back either way") {
+    std::mt19937_64 random(5);
+    for (int i = 0; i < 300; ++i) {
+        LiveDots dots;
+        const auto density = 1 + random() % 20;
+        Seq seq = random() % 1000;
+        for (auto count = 1 + random() % 500; count > 0; --count)
+            extend(dots[replica(1)], seq += 1 + (random() % 20 < density ? 0 : random() % 50));
+        RefSender out;
+        RefReceiver in;
+        auto decoded = decode(0, encode(0, DiffOpen{1, {}, dots}, out), in);
+        REQUIRE(decoded);
+        CHECK(std::get<DiffOpen>(*decoded).staged == dots);
+    }
+}
+
+TEST_CASE("the pieces of a difference make the difference again, whatever their size") {
+    Difference whole = difference();
+    for (Seq seq = 1; seq < 300; seq += 2) extend(whole.inside[replica(3)], seq);
+    for (Seq seq = 10; seq < 60; ++seq) {
+        extend(whole.outside[replica(4)], seq);
+        whole.entries[{replica(4), seq}] = {{Type::map, "m", pack_int(std::int64_t(seq))}, seq, 2, pack_int(1)};
+    }
+    for (std::size_t bytes_max : {1UL, 50UL, 200UL, 1'000UL, 1'000'000UL}) {
+        Difference joined;
+        for (auto& piece : split(whole, bytes_max)) REQUIRE(add_piece(joined, std::move(piece)));
+        CHECK(joined == whole);
+    }
+}
