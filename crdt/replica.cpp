@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <tuple>
 
 #include "crdt/assert.hpp"
 #include "crdt/limits.hpp"
@@ -41,9 +42,9 @@ Body Replica::window_body(Changeset& header) const {
         for (auto seq : seqs) extend(removal.runs, seq);
         body.removals.push_back(std::move(removal));
     }
-    std::stable_sort(body.removals.begin(), body.removals.end(), [&](const Removal& a, const Removal& b) {
-        return std::pair(a.trim, a.replica != *self_) < std::pair(b.trim, b.replica != *self_);
-    });
+    const auto place = [&](const Removal& r) { return std::tuple(r.trim, r.replica != *self_, r.replica); };
+    std::sort(body.removals.begin(), body.removals.end(),
+              [&](const Removal& a, const Removal& b) { return place(a) < place(b); });
     return body;
 }
 

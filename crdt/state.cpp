@@ -156,7 +156,7 @@ const Entry& State::insert(Origin& origin, Seq seq, Slot slot, Stamp stamp, Dept
     return insert(Entry{&origin, seq, std::move(slot), stamp, depth, std::move(value)});
 }
 
-const Entry& State::insert(Entry entry) {
+const Entry& State::insert(Entry&& entry) {
     auto& origin = touch(entry.origin->id);
     const auto seq = entry.seq;
     auto [at, is_new] = origin.live.try_emplace(seq, std::move(entry));

@@ -109,7 +109,7 @@ class State {
     // -- writing: the bookkeeping of one entry or one seq; the rules live in Replica
     Origin& touch(const ReplicaId& id);
     const Entry& insert(Origin& origin, Seq seq, Slot slot, Stamp stamp, Depth depth, Bytes value);
-    const Entry& insert(Entry entry);
+    const Entry& insert(Entry&& entry);
     /// Removes the live entry at a seq and returns it; nothing where it is not live.
     std::optional<Entry> remove(Origin& origin, Seq seq);
     /// Gives a live entry another depth, as a window does with its own when it is cut.
