@@ -14,7 +14,6 @@ namespace {
 
 constexpr std::size_t file_bytes_max = 512;
 constexpr std::size_t checksum_bytes = 16;
-using Checksum = std::array<std::uint8_t, checksum_bytes>;
 
 class Descriptor {
   public:
@@ -36,24 +35,27 @@ Fault system_fault(const char* doing, const std::filesystem::path& path) {
     return Fault{FaultCode::not_available, std::string(doing) + " " + path.string() + ": " + why};
 }
 
-Checksum checksum_of(std::string_view label, const Secret<32>& secret) {
-    Checksum sum{};
+void append_hex(std::string& line, const std::uint8_t* bytes, std::size_t count) {
+    const std::size_t at = line.size();
+    line.resize(at + count * 2 + 1);  // libsodium ends it with a zero
+    sodium_bin2hex(line.data() + at, count * 2 + 1, bytes, count);
+    line.pop_back();
+}
+
+/// The whole file. It holds the secret: wipe it.
+std::string line_of(std::string_view label, const Secret<32>& secret) {
+    std::array<std::uint8_t, checksum_bytes> sum{};
     crypto_generichash(sum.data(), sum.size(), secret.data(), secret.size(),
                        reinterpret_cast<const unsigned char*>(label.data()), label.size());
-    return sum;
-}
-
-std::string hex(const std::uint8_t* bytes, std::size_t count) {
-    std::string text(count * 2 + 1, '\0');
-    sodium_bin2hex(text.data(), text.size(), bytes, count);
-    text.pop_back();
-    return text;
-}
-
-bool unhex(std::string_view text, std::uint8_t* out, std::size_t count) {
-    std::size_t got = 0;
-    return text.size() == count * 2 &&
-           sodium_hex2bin(out, count, text.data(), text.size(), nullptr, &got, nullptr) == 0 && got == count;
+    std::string line;
+    line.reserve(file_bytes_max);  // so that growing leaves no copy behind
+    line += label;
+    line += ' ';
+    append_hex(line, secret.data(), secret.size());
+    line += ' ';
+    append_hex(line, sum.data(), sum.size());
+    line += '\n';
+    return line;
 }
 
 bool write_all(int fd, std::string_view bytes) {
@@ -85,8 +87,7 @@ void start_sodium() {
 
 Result<Done> write_secret_file(const std::filesystem::path& path, std::string_view label, const Secret<32>& secret) {
     start_sodium();
-    std::string line = std::string(label) + ' ' + hex(secret.data(), secret.size()) + ' ' +
-                       hex(checksum_of(label, secret).data(), checksum_bytes) + '\n';
+    std::string line = line_of(label, secret);
     std::uint64_t tag = 0;
     randombytes_buf(&tag, sizeof tag);
     std::filesystem::path draft = path;
@@ -133,18 +134,16 @@ Result<Secret<32>> read_secret_file(const std::filesystem::path& path, std::stri
     }
     std::string_view line(buffer.data(), size);
     Result<Secret<32>> result = malformed(path, "not a secret file of this kind");
-    const std::size_t want = label.size() + 1 + 64 + 1 + checksum_bytes * 2 + 1;
-    if (line.size() == want && line.substr(0, label.size()) == label && line.back() == '\n') {
+    if (line.size() > label.size() + 65 && line.starts_with(label)) {
         Secret<32> secret;
-        Checksum sum{};
-        auto rest = line.substr(label.size() + 1);
-        bool read = unhex(rest.substr(0, 64), secret.data(), 32) &&
-                    unhex(rest.substr(65, checksum_bytes * 2), sum.data(), sum.size());
-        if (read && sum == checksum_of(label, secret)) {
-            result = secret;
-        } else {
-            result = malformed(path, "damaged: its checksum does not match");
-        }
+        std::size_t got = 0;
+        const int read =
+            sodium_hex2bin(secret.data(), secret.size(), line.data() + label.size() + 1, 64, nullptr, &got, nullptr);
+        std::string want = line_of(label, secret);
+        result = read == 0 && line == want
+                     ? Result<Secret<32>>(secret)
+                     : Result<Secret<32>>(malformed(path, "damaged: its checksum does not match"));
+        wipe(want.data(), want.size());
     }
     wipe(buffer.data(), buffer.size());
     return result;

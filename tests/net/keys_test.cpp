@@ -1,0 +1,145 @@
+// Identities, mesh secrets and join codes: what is written is read again, and damage is noticed.
+#include <fstream>
+#include <sys/stat.h>
+
+#include "net/identity.hpp"
+#include "net/mesh.hpp"
+#include "tests/net/small_mesh.hpp"
+
+namespace starling::net {
+namespace {
+
+std::string slurp(const std::filesystem::path& path) {
+    std::ifstream file(path);
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void rewrite(const std::filesystem::path& path, const std::string& text) {
+    std::ofstream(path, std::ios::trunc) << text;
+}
+
+TEST_CASE("an identity is saved for its owner alone, read back, and never overwritten") {
+    TemporaryDirectory dir;
+    auto path = dir.path / "identity";
+    auto identity = Identity::generate();
+    identity.check();
+    REQUIRE(identity.save(path));
+    struct stat status{};
+    REQUIRE(::stat(path.c_str(), &status) == 0);
+    CHECK((status.st_mode & 0777) == 0600);
+
+    auto again = Identity::load(path);
+    REQUIRE(again);
+    CHECK(again->node_key() == identity.node_key());
+    CHECK(again->curve_secret() == identity.curve_secret());
+
+    auto text = slurp(path);
+    auto second = Identity::generate().save(path);
+    REQUIRE(!second);
+    CHECK(second.fault().code == FaultCode::refused);
+    CHECK(slurp(path) == text);
+    // Nothing but the file is left behind.
+    CHECK(std::distance(std::filesystem::directory_iterator(dir.path), {}) == 1);
+}
+
+TEST_CASE("an identity that is missing, readable by others, damaged or of another kind is not taken") {
+    TemporaryDirectory dir;
+    auto path = dir.path / "identity";
+    auto missing = Identity::load(path);
+    REQUIRE(!missing);
+    CHECK(missing.fault().code == FaultCode::not_available);
+
+    REQUIRE(Identity::generate().save(path));
+    auto text = slurp(path);
+    ::chmod(path.c_str(), 0640);
+    auto open_to_others = Identity::load(path);
+    REQUIRE(!open_to_others);
+    CHECK(open_to_others.fault().code == FaultCode::refused);
+    ::chmod(path.c_str(), 0600);
+
+    for (std::size_t at = 0; at < text.size(); at += 7) {
+        auto damaged = text;
+        damaged[at] = damaged[at] == '0' ? '1' : '0';
+        rewrite(path, damaged);
+        auto loaded = Identity::load(path);
+        REQUIRE(!loaded);
+        CHECK(loaded.fault().code == FaultCode::malformed);
+    }
+    for (const auto& junk : {std::string(), text.substr(0, 40), text + text, std::string(100000, 'x')}) {
+        rewrite(path, junk);
+        CHECK(!Identity::load(path));
+    }
+    rewrite(path, text);
+    CHECK(Identity::load(path));
+    CHECK(!MeshSecret::load(path));
+    CHECK(!Identity::load(dir.path));
+    CHECK(!Identity::generate().save(dir.path / "nowhere" / "identity"));
+}
+
+TEST_CASE("the CURVE key follows from the node key, and a node key that is none is noticed") {
+    auto identity = Identity::generate();
+    auto curve = curve_key_of(identity.node_key());
+    REQUIRE(curve);
+    CHECK(*curve == identity.curve_public());
+    CHECK(!curve_key_of(NodeKey{}));
+    NodeKey all_ones{};
+    all_ones.fill(0xff);
+    CHECK(!curve_key_of(all_ones));
+}
+
+TEST_CASE("a mesh secret is read back with all its keys, which differ from each other") {
+    TemporaryDirectory dir;
+    auto mesh = MeshSecret::generate();
+    REQUIRE(mesh.save(dir.path / "mesh"));
+    auto again = MeshSecret::load(dir.path / "mesh");
+    REQUIRE(again);
+    CHECK(*again == mesh);
+    CHECK(again->mesh_id() == mesh.mesh_id());
+    CHECK(again->beacon_key() == mesh.beacon_key());
+    CHECK(!(mesh.beacon_key() == mesh.door_key()));
+    CHECK(MeshSecret::generate().mesh_id() != mesh.mesh_id());
+}
+
+TEST_CASE("a join code carries the secret and the addresses") {
+    auto mesh = MeshSecret::generate();
+    const std::vector<std::string> addresses{"10.0.0.7:4000", "[fd00::2]:4001", "shop.example:4002"};
+    auto code = mesh.join_code(addresses);
+    CHECK(code.starts_with("starling1-"));
+    auto joined = parse_join_code(" \n" + code + "\r\n");
+    REQUIRE(joined);
+    CHECK(joined->mesh == mesh);
+    CHECK(joined->addresses == addresses);
+    auto bare = parse_join_code(mesh.join_code());
+    REQUIRE(bare);
+    CHECK(bare->addresses.empty());
+}
+
+TEST_CASE("addresses over the limits are left out of a join code") {
+    auto mesh = MeshSecret::generate();
+    std::vector<std::string> many(join_addresses_max + 3, "10.0.0.7:4000");
+    many.insert(many.begin(), {std::string(400, 'a') + ":1", "no port"});
+    auto joined = parse_join_code(mesh.join_code(many));
+    REQUIRE(joined);
+    CHECK(joined->addresses.size() == join_addresses_max);
+}
+
+TEST_CASE("a typing error in a join code is found wherever it is, and said in words") {
+    auto code = MeshSecret::generate().join_code(std::vector<std::string>{"10.0.0.7:4000"});
+    for (std::size_t at = 0; at < code.size(); ++at) {
+        auto wrong = code;
+        wrong[at] = wrong[at] == 'A' ? 'B' : 'A';
+        auto parsed = parse_join_code(wrong);
+        REQUIRE(!parsed);
+        CHECK(!parsed.fault().what.empty());
+    }
+    for (std::size_t size = 0; size < code.size(); ++size) CHECK(!parse_join_code(code.substr(0, size)));
+    CHECK(!parse_join_code(code + "AA"));
+    CHECK(!parse_join_code(code + "!"));
+    CHECK(!parse_join_code(std::string(100000, 'A')));
+    auto other = parse_join_code("starling2-AAAA");
+    REQUIRE(!other);
+    CHECK(other.fault().code == FaultCode::unknown_kind);
+}
+
+}  // namespace
+}  // namespace starling::net

@@ -1,0 +1,116 @@
+// A few transports in one thread, on the loopback alone, and what they reported.
+#pragma once
+
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <sys/types.h>
+#include <unistd.h>
+#include <vector>
+
+#include <doctest/doctest.h>
+
+#include "net/transport.hpp"
+
+namespace starling::net {
+
+/// Removed with all that is in it.
+struct TemporaryDirectory {
+    std::filesystem::path path;
+    TemporaryDirectory() {
+        std::string pattern = (std::filesystem::temp_directory_path() / "starling-net-XXXXXX").string();
+        REQUIRE(::mkdtemp(pattern.data()) != nullptr);
+        path = pattern;
+    }
+    ~TemporaryDirectory() { std::filesystem::remove_all(path); }
+    TemporaryDirectory(const TemporaryDirectory&) = delete;
+    TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+};
+
+inline TransportOptions loopback_options() {
+    TransportOptions options;
+    options.interfaces = {"lo"};
+    // Tests of other programs may run at the same time; each process listens for beacons on a port of its own.
+    options.discovery_port = std::uint16_t(20000 + ::getpid() % 30000);
+    options.redial_ms_max = std::chrono::milliseconds(500);
+    return options;
+}
+
+struct SmallNode {
+    Identity identity;
+    std::unique_ptr<Transport> transport;
+    std::set<NodeKey> linked;
+    std::vector<Message> messages;
+    std::size_t ups = 0, downs = 0;
+    std::string last_reason, last_address;
+    bool orderly = true;  // LinkUp and LinkDown took turns, and messages came only between them
+
+    const NodeKey& key() const { return identity.node_key(); }
+    bool has(const SmallNode& other) const { return linked.contains(other.key()); }
+    void take(const LinkEvent& event) {
+        if (const auto* up = std::get_if<LinkUp>(&event)) {
+            orderly = orderly && linked.insert(up->peer).second;
+            last_address = up->address;
+            ++ups;
+        } else if (const auto* down = std::get_if<LinkDown>(&event)) {
+            orderly = orderly && linked.erase(down->peer) == 1;
+            last_reason = down->reason;
+            ++downs;
+        } else {
+            const auto& message = std::get<Message>(event);
+            orderly = orderly && linked.contains(message.peer);
+            messages.push_back(message);
+        }
+    }
+};
+
+class SmallMesh {
+  public:
+    MeshSecret secret = MeshSecret::generate();
+    std::vector<std::unique_ptr<SmallNode>> nodes;
+
+    SmallNode& add(const TransportOptions& options, const Identity& identity = Identity::generate()) {
+        nodes.push_back(
+            std::make_unique<SmallNode>(SmallNode{identity, open(options, identity), {}, {}, 0, 0, {}, {}, true}));
+        return *nodes.back();
+    }
+    std::unique_ptr<Transport> open(const TransportOptions& options, const Identity& identity) const {
+        auto opened = Transport::open(options, identity, secret);
+        REQUIRE_MESSAGE(opened, (opened ? "" : opened.fault().what));
+        return std::move(*opened);
+    }
+    void turn() {
+        for (auto& node : nodes) {
+            if (!node->transport) continue;
+            for (const auto& event : node->transport->poll(std::chrono::milliseconds(1))) node->take(event);
+            node->transport->check();
+            CHECK(node->orderly);
+        }
+    }
+    /// Polls everybody until it holds; false when it does not in a time that is far longer than it ever needs.
+    bool run_until(const std::function<bool()>& holds) {
+        const auto give_up = Clock::now() + std::chrono::seconds(20);
+        while (!holds()) {
+            if (Clock::now() > give_up) return false;
+            turn();
+        }
+        return true;
+    }
+    void run_for(std::chrono::milliseconds time) {
+        const auto until = Clock::now() + time;
+        while (Clock::now() < until) turn();
+    }
+    bool full() const {
+        for (const auto& a : nodes) {
+            for (const auto& b : nodes) {
+                if (a != b && a->transport && b->transport && !a->has(*b)) return false;
+            }
+        }
+        return true;
+    }
+};
+
+}  // namespace starling::net

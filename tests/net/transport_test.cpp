@@ -1,0 +1,251 @@
+// Honest peers on the loopback: they find each other, link once, and notice what happens to each other.
+#include <algorithm>
+#include <thread>
+
+#include "net/discovery.hpp"
+#include "tests/net/small_mesh.hpp"
+
+namespace starling::net {
+namespace {
+
+TransportOptions static_only() {
+    auto options = loopback_options();
+    options.discovery = false;
+    return options;
+}
+
+std::string at(const SmallNode& node) {
+    return "127.0.0.1:" + std::to_string(node.transport->port());
+}
+
+TEST_CASE("five nodes that know only the secret become a full mesh, one link a pair, and talk over every link") {
+    SmallMesh mesh;
+    for (int count = 0; count < 5; ++count) mesh.add(loopback_options());
+    REQUIRE(mesh.run_until([&] { return mesh.full(); }));
+    for (auto& a : mesh.nodes) {
+        for (auto& b : mesh.nodes) {
+            if (a != b) CHECK(a->transport->send(b->key(), "from " + crdt::short_name(a->key())));
+        }
+    }
+    REQUIRE(mesh.run_until([&] {
+        return std::all_of(mesh.nodes.begin(), mesh.nodes.end(),
+                           [](const auto& node) { return node->messages.size() == 4; });
+    }));
+    std::size_t dialled = 0;
+    for (auto& node : mesh.nodes) {
+        for (const auto& message : node->messages) CHECK(message.bytes == "from " + crdt::short_name(message.peer));
+        for (const auto& link : node->transport->links()) {
+            dialled += link.we_dialled ? 1 : 0;
+            CHECK(link.frames_in == 1);
+            CHECK(link.frames_out == 1);
+            CHECK(link.bytes_in == link.bytes_out);
+        }
+        CHECK(node->downs == 0);
+    }
+    CHECK(dialled == 10);
+}
+
+TEST_CASE("a node that is alone opens, waits without work, and can be woken from another thread") {
+    SmallMesh mesh;
+    auto& lonely = mesh.add(loopback_options());
+    mesh.run_for(Milliseconds(50));
+    CHECK(lonely.linked.empty());
+    CHECK(!lonely.transport->send(Identity::generate().node_key(), "nobody"));
+    CHECK(lonely.transport->local_addresses().size() >= 1);
+    std::thread other([&] { lonely.transport->waker().wake(); });
+    CHECK(lonely.transport->poll(std::chrono::seconds(60)).empty());
+    other.join();
+}
+
+TEST_CASE("static peers link without beacons, by number and by name") {
+    SmallMesh mesh;
+    auto& first = mesh.add(static_only());
+    auto options = static_only();
+    options.static_peers = {at(first)};
+    auto& second = mesh.add(options);
+    auto& third = mesh.add(static_only());
+    REQUIRE(third.transport->add_peer("localhost:" + std::to_string(first.transport->port())));
+    REQUIRE(mesh.run_until([&] { return second.has(first) && first.has(second) && third.has(first); }));
+    auto bad = third.transport->add_peer("nonsense");
+    REQUIRE(!bad);
+    CHECK(bad.fault().code == FaultCode::malformed);
+    CHECK(third.transport->add_peer("no-such-host.invalid:4000"));
+    for (std::size_t port = 1; port < static_peers_max - 1; ++port) {
+        REQUIRE(third.transport->add_peer("127.0.0.1:" + std::to_string(port)));
+    }
+    auto many = third.transport->add_peer("127.0.0.2:1");
+    REQUIRE(!many);
+    CHECK(many.fault().code == FaultCode::too_large);
+}
+
+TEST_CASE("two nodes that dial each other at the same time end with one link and no flapping") {
+    for (int round = 0; round < 8; ++round) {
+        SmallMesh mesh;
+        auto& a = mesh.add(static_only());
+        auto& b = mesh.add(static_only());
+        REQUIRE(a.transport->add_peer(at(b)));
+        REQUIRE(b.transport->add_peer(at(a)));
+        REQUIRE(mesh.run_until([&] { return mesh.full(); }));
+        // Long enough for a head start and redials to show.
+        mesh.run_for(Milliseconds(round == 0 ? 1500 : 100));
+        CHECK(a.ups == 1);
+        CHECK(b.ups == 1);
+        CHECK(a.downs + b.downs == 0);
+        REQUIRE(a.transport->links().size() == 1);
+        REQUIRE(b.transport->links().size() == 1);
+        CHECK(a.transport->links()[0].we_dialled != b.transport->links()[0].we_dialled);
+    }
+}
+
+TEST_CASE("a peer that is stopped and started again is reported down and up, on the same port or another") {
+    SmallMesh mesh;
+    auto& stays = mesh.add(loopback_options());
+    auto& leaves = mesh.add(loopback_options());
+    REQUIRE(mesh.run_until([&] { return mesh.full(); }));
+    auto options = loopback_options();
+    for (std::uint16_t port : {std::uint16_t(0), leaves.transport->port()}) {
+        options.listen_port = port;
+        const auto ups = stays.ups;
+        leaves.transport.reset();
+        REQUIRE(mesh.run_until([&] { return stays.linked.empty(); }));
+        leaves.linked.clear();
+        leaves.transport = mesh.open(options, leaves.identity);
+        REQUIRE(mesh.run_until([&] { return stays.ups == ups + 1 && mesh.full(); }));
+    }
+    CHECK(stays.downs == 2);
+}
+
+TEST_CASE("a restarted peer replaces its old link even before that one is known to be dead") {
+    SmallMesh mesh;
+    auto& stays = mesh.add(loopback_options());
+    auto& twin = mesh.add(loopback_options());
+    REQUIRE(mesh.run_until([&] { return mesh.full(); }));
+    // The first run is not polled any more but its connection stays open, as when a machine froze and another took
+    // over.
+    auto frozen = std::move(twin.transport);
+    twin.linked.clear();
+    twin.transport = mesh.open(loopback_options(), twin.identity);
+    REQUIRE(mesh.run_until([&] { return stays.ups == 2 && twin.has(stays); }));
+    CHECK(stays.downs == 1);
+    CHECK(stays.last_reason == "the peer was restarted");
+    REQUIRE(stays.transport->send(twin.key(), "to the new one"));
+    REQUIRE(mesh.run_until([&] { return twin.messages.size() == 1; }));
+}
+
+TEST_CASE("blocked peers are cut off and ignored until they are not blocked any more") {
+    SmallMesh mesh;
+    for (int count = 0; count < 4; ++count) mesh.add(loopback_options());
+    REQUIRE(mesh.run_until([&] { return mesh.full(); }));
+    auto side = [&](std::size_t node) { return node < 2; };
+    for (std::size_t node = 0; node < 4; ++node) {
+        std::set<NodeKey> others;
+        for (std::size_t other = 0; other < 4; ++other) {
+            if (side(node) != side(other)) others.insert(mesh.nodes[other]->key());
+        }
+        mesh.nodes[node]->transport->set_blocked(others);
+    }
+    REQUIRE(mesh.run_until([&] {
+        return std::all_of(mesh.nodes.begin(), mesh.nodes.end(),
+                           [](const auto& node) { return node->linked.size() == 1; });
+    }));
+    mesh.run_for(Milliseconds(800));
+    for (std::size_t node = 0; node < 4; ++node) {
+        CHECK(mesh.nodes[node]->linked.size() == 1);
+        CHECK(mesh.nodes[node]->downs == 2);
+        CHECK(!mesh.nodes[node]->transport->send(mesh.nodes[(node + 2) % 4]->key(), "across"));
+    }
+    for (auto& node : mesh.nodes) node->transport->set_blocked({});
+    REQUIRE(mesh.run_until([&] { return mesh.full(); }));
+}
+
+TEST_CASE("blocking by one side alone is enough") {
+    SmallMesh mesh;
+    auto& a = mesh.add(loopback_options());
+    auto& b = mesh.add(loopback_options());
+    REQUIRE(mesh.run_until([&] { return mesh.full(); }));
+    a.transport->set_blocked({b.key()});
+    REQUIRE(mesh.run_until([&] { return a.linked.empty() && b.linked.empty(); }));
+    mesh.run_for(Milliseconds(1200));
+    CHECK(a.ups == 1);
+    CHECK(b.ups == 1);
+    a.transport->set_blocked({});
+    REQUIRE(mesh.run_until([&] { return mesh.full(); }));
+}
+
+TEST_CASE("messages arrive whole and in order, up to the largest frame and not beyond") {
+    SmallMesh mesh;
+    auto& a = mesh.add(loopback_options());
+    auto& b = mesh.add(loopback_options());
+    REQUIRE(mesh.run_until([&] { return mesh.full(); }));
+    const auto largest = TransportOptions{}.frame_bytes_max;
+    CHECK(!a.transport->send(b.key(), Bytes(largest + 1, 'x')));
+    std::vector<Bytes> sent{Bytes(), Bytes("\0\1\2", 3), Bytes(largest, 'y')};
+    for (int count = 0; count < 5000; ++count) sent.push_back(std::to_string(count));
+    for (const auto& bytes : sent) REQUIRE(a.transport->send(b.key(), bytes));
+    REQUIRE(mesh.run_until([&] { return b.messages.size() == sent.size(); }));
+    for (std::size_t count = 0; count < sent.size(); ++count) CHECK(b.messages[count].bytes == sent[count]);
+    CHECK(a.downs + b.downs == 0);
+    REQUIRE(mesh.run_until([&] { return a.transport->links()[0].bytes_queued == 0; }));
+}
+
+TEST_CASE("a link over its byte cap is dropped with a reason, and comes back") {
+    SmallMesh mesh;
+    auto options = loopback_options();
+    options.link_bytes_max = 4 << 20;
+    auto& fast = mesh.add(options);
+    auto& slow = mesh.add(options);
+    REQUIRE(mesh.run_until([&] { return mesh.full(); }));
+    const Bytes chunk(256 << 10, 'z');
+    std::size_t accepted = 0;
+    while (accepted < 4096 && fast.transport->send(slow.key(), chunk)) ++accepted;
+    CHECK(accepted < 4096);
+    CHECK(!fast.transport->send(slow.key(), "gone"));
+    REQUIRE(mesh.run_until([&] { return fast.downs == 1; }));
+    CHECK(fast.last_reason.starts_with("too slow"));
+    REQUIRE(mesh.run_until([&] { return mesh.full() && fast.ups == 2; }));
+}
+
+TEST_CASE("a port that is taken, or options that make no sense, are faults") {
+    SmallMesh mesh;
+    auto& first = mesh.add(loopback_options());
+    auto options = loopback_options();
+    options.listen_port = first.transport->port();
+    auto taken = Transport::open(options, Identity::generate(), mesh.secret);
+    REQUIRE(!taken);
+    CHECK(taken.fault().code == FaultCode::not_available);
+    auto refused = [&](auto change) {
+        auto wrong = loopback_options();
+        change(wrong);
+        return !Transport::open(wrong, Identity::generate(), mesh.secret);
+    };
+    CHECK(refused([](auto& wrong) { wrong.listen_address = "not-an-address"; }));
+    CHECK(refused([](auto& wrong) { wrong.listen_address = "203.0.113.77"; }));
+    CHECK(refused([](auto& wrong) { wrong.static_peers = {"no port"}; }));
+    CHECK(refused([](auto& wrong) { wrong.frame_bytes_max = 0; }));
+    CHECK(refused([](auto& wrong) { wrong.link_bytes_max = 1; }));
+    CHECK(refused([](auto& wrong) { wrong.links_max = 0; }));
+    CHECK(refused([](auto& wrong) { wrong.heartbeat_ms = Milliseconds(0); }));
+    CHECK(refused([](auto& wrong) { wrong.redial_ms_max = Milliseconds(1); }));
+    CHECK(refused([](auto& wrong) { wrong.discovery_port = 0; }));
+}
+
+TEST_CASE("nodes of two meshes on one beacon port do not see each other") {
+    SmallMesh ours, theirs;
+    ours.add(loopback_options());
+    ours.add(loopback_options());
+    theirs.add(loopback_options());
+    REQUIRE(ours.run_until([&] {
+        theirs.turn();
+        return ours.full();
+    }));
+    for (int turns = 0; turns < 100; ++turns) {
+        ours.turn();
+        theirs.turn();
+    }
+    CHECK(theirs.nodes[0]->linked.empty());
+    CHECK(theirs.nodes[0]->transport->door().beacons_heard == 0);
+    CHECK(theirs.nodes[0]->transport->door().beacons_ignored > 0);
+}
+
+}  // namespace
+}  // namespace starling::net
