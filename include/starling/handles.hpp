@@ -65,7 +65,7 @@ class STARLING_API Handle {
     std::vector<std::string> read_values() const;
     std::vector<detail::RawJournalEntry> read_journal(const Version& since) const;
     Commit write(detail::Operation operation, std::string field, std::string value) const;
-    Commit write_amount(std::int64_t amount) const;
+    detail::Core& core() const { return *core_; }
     /// Calls `changed` on the watcher thread after each transaction that changes this key.
     Subscription watch_key(std::function<void(const Changes&)> changed) const;
 
@@ -84,7 +84,7 @@ class STARLING_API Counter : public Handle {
     /// Sums that leave the range of std::int64_t stop at its end. O(replicas that ever added).
     std::int64_t value() const { return read_total(); }
     /// Throws Errc::counter_overflow when this node's own part would leave the range of std::int64_t.
-    Commit add(std::int64_t amount) const { return write_amount(amount); }
+    Commit add(std::int64_t amount) const;
     /// `changed(std::int64_t)` runs on the watcher thread after each change.
     template <std::invocable<std::int64_t> F>
     Subscription watch(F changed) const {

@@ -41,8 +41,9 @@ struct Change {
     std::string key{};
     /// The element of a set, the field of a map; nil for the other types.
     Value field{};
-    /// What is read there right after this transaction; nothing when it is gone. A counter's sum; true for a set's
-    /// element and an enabled flag; an array of the concurrent values of a multi-value; nothing for a journal.
+    /// What is read there once the transaction is visible, with those that arrived together with it; nothing when it is
+    /// gone. A counter's sum; true for a set's element and an enabled flag; an array of the concurrent values of a
+    /// multi-value; nothing for a journal.
     std::optional<Value> value{};
     /// Journals: what was appended, in causal order.
     std::vector<JournalEntry> appended{};

@@ -1,0 +1,33 @@
+#include "node/convert.hpp"
+
+namespace starling::detail {
+
+Version to_public(const crdt::Version& version) {
+    Version::Lines lines;
+    for (const auto& [replica, seq] : version) lines.emplace_hint(lines.end(), to_public(replica), seq);
+    return Version(std::move(lines));
+}
+
+crdt::Version to_inner(const Version& version) {
+    crdt::Version inner;
+    for (const auto& [replica, seq] : version.lines())
+        inner.emplace_hint(inner.end(), crdt::ReplicaId{replica.node.bytes, replica.life}, seq);
+    return inner;
+}
+
+Error error_of(const crdt::Fault& fault) {
+    switch (fault.code) {
+        case crdt::FaultCode::too_large:
+            return {Errc::too_large, fault.what};
+        case crdt::FaultCode::refused:
+            return {Errc::reserved_key, fault.what};
+        default:
+            return {Errc::invalid_argument, fault.what};
+    }
+}
+
+Value to_value(crdt::BytesView item) {
+    return Value::decode(item).value_or(Value());
+}
+
+}  // namespace starling::detail

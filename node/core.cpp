@@ -1,0 +1,235 @@
+#include "node/core.hpp"
+
+#include <algorithm>
+
+#include <sodium.h>
+
+#include "crdt/assert.hpp"
+#include "net/secret_file.hpp"
+#include "node/convert.hpp"
+
+namespace starling::detail {
+
+namespace {
+
+constexpr std::uint64_t clock_warning_us = 60'000'000;  // for one node at most so often
+constexpr std::chrono::hours wait_max{24 * 365};        // so that any timeout can be added to the present
+
+// The node whose transaction this thread is in.
+thread_local const Core* transacting = nullptr;
+
+class Transacting {
+  public:
+    explicit Transacting(const Core& core) { transacting = &core; }
+    ~Transacting() { transacting = nullptr; }
+    Transacting(const Transacting&) = delete;
+    Transacting& operator=(const Transacting&) = delete;
+};
+
+std::uint64_t random_life() {
+    std::uint64_t life = 0;
+    randombytes_buf(&life, sizeof life);
+    return life;
+}
+
+peer::Options peer_options(const Options& options, const crdt::NodeKey& node) {
+    peer::Options made;
+    made.node = node;
+    made.limits.flush_window_us = std::uint64_t(std::max<std::int64_t>(0, options.flush_window.count()));
+    made.random = random_life;
+    return made;
+}
+
+std::unique_ptr<net::Transport> open_transport(const Options& options, std::vector<std::string> addresses,
+                                               const net::Identity& identity, const net::MeshSecret& mesh) {
+    net::TransportOptions made;
+    made.listen_address = options.listen_address;
+    made.listen_port = options.listen_port;
+    made.static_peers = std::move(addresses);
+    made.discovery = options.discovery;
+    if (options.discovery_port != 0) made.discovery_port = options.discovery_port;
+    made.interfaces = options.interfaces;
+    auto transport = net::Transport::open(made, identity, mesh);
+    if (transport) return std::move(*transport);
+    const auto& fault = transport.fault();
+    const bool network = fault.code == crdt::FaultCode::not_available;
+    throw Error(network ? Errc::network_unavailable : Errc::invalid_argument, fault.what);
+}
+
+}  // namespace
+
+bool inside_transaction() {
+    return transacting != nullptr;
+}
+
+// -- opening and closing
+// -------------------------------------------------------------------------------------------------
+
+struct Core::Parts {
+    std::optional<Directory> dir;
+    crdt::NodeKey node_key{};
+    net::MeshSecret mesh;
+    std::unique_ptr<net::Transport> transport;
+};
+
+CorePtr Core::open(const Options& options) {
+    net::start_sodium();
+    std::optional<Directory> dir;
+    if (!options.dir.empty()) dir.emplace(options.dir);
+    const auto identity = dir ? dir->identity() : net::Identity::generate();
+    auto membership = settle_mesh(dir ? &*dir : nullptr, options.mesh);
+    auto addresses = options.peers;
+    const auto add = [&](const std::vector<std::string>& more) {
+        for (const auto& address : more) {
+            if (std::ranges::find(addresses, address) == addresses.end()) addresses.push_back(address);
+        }
+    };
+    add(membership.addresses);
+    if (dir) add(dir->peers());
+    auto transport = open_transport(options, std::move(addresses), identity, membership.mesh);
+    Parts parts{std::move(dir), identity.node_key(), std::move(membership.mesh), std::move(transport)};
+    CorePtr core(new Core(options, std::move(parts)));
+    core->network_->start();
+    return core;
+}
+
+Core::Core(const Options& options, Parts parts)
+    : dir_(std::move(parts.dir)),
+      node_key_(parts.node_key),
+      mesh_(std::move(parts.mesh)),
+      log_(options.log),
+      wrong_clock_(options.wrong_clock),
+      peer_(peer_options(options, node_key_)),
+      watchers_(std::make_shared<Watchers>([log = log_](const std::string& line) { log(LogLevel::error, line); })),
+      network_(std::make_unique<Network>(static_cast<NetworkDriver&>(*this), std::move(parts.transport), log_)) {}
+
+Core::~Core() {
+    close();
+}
+
+void Core::close() {
+    STARLING_ASSERT(transacting != this, "a node is not destroyed inside its own transaction");
+    const std::lock_guard once(closing_);
+    {
+        const std::lock_guard lock(mutex_);
+        if (closed_) return;
+        closed_ = true;
+        changed_.notify_all();
+    }
+    network_->stop();
+    watchers_->stop();
+    dir_.reset();
+}
+
+void Core::require_open() const {
+    if (read([&](const peer::Peer&) { return closed_; })) throw Error(Errc::closed);
+}
+
+void Core::require_may_wait() const {
+    if (inside_transaction() || watchers_->on_watcher_thread()) throw Error(Errc::would_deadlock);
+}
+
+bool Core::look_inside() const {
+    if (transacting != nullptr && transacting != this)
+        throw Error(Errc::nested_transaction, "another node cannot be read inside transact");
+    return transacting == this;
+}
+
+// -- writing
+// -------------------------------------------------------------------------------------------------------------
+
+Commit Core::transact(const std::function<void(Tx&)>& write) {
+    if (inside_transaction()) throw Error(Errc::nested_transaction);
+    // Whatever becomes of the transaction: the peer may have begun a life or cut its window before it.
+    struct Note {
+        Network& network;
+        ~Note() { network.written(); }
+    };
+    const std::lock_guard lock(mutex_);
+    if (closed_) throw Error(Errc::closed);
+    const Note note{*network_};
+    const Transacting here(*this);
+    std::optional<Error> error;
+    auto commit = peer_.write(present(), [&](crdt::Transaction& transaction) {
+        Tx::Inner inner{*this, transaction, {}};
+        Tx tx(inner);
+        write(tx);
+        error = std::move(inner.error);
+    });
+    if (!commit) throw error ? *error : error_of(commit.fault());
+    if (commit->wrote) {
+        own_lives_.insert(*peer_.replica().self());
+        watchers_->happened({peer_.state(), commit->changes, to_public(node_key_), true});
+        changed();
+    }
+    return {to_public(commit->version), commit->wrote};
+}
+
+// -- what comes in
+// -------------------------------------------------------------------------------------------------------
+
+gossip::Effects Core::handle(const gossip::Input& input) {
+    const std::lock_guard lock(mutex_);
+    const auto now = present();
+    auto effects = peer_.handle(input, now);
+    for (const auto& one : effects.delivered) delivered(one, now);
+    changed();
+    return effects;
+}
+
+gossip::Status Core::peer_status() {
+    const std::lock_guard lock(mutex_);
+    return peer_.status();
+}
+
+void Core::delivered(const gossip::Delivered& delivered, const gossip::Now& now) {
+    const auto& origin = delivered.origin;
+    if (origin && own_lives_.contains(*origin)) return;  // its watchers were told when it was written
+    watchers_->happened(
+        {peer_.state(), delivered.changes, origin ? std::optional(to_public(origin->node)) : std::nullopt, false});
+    const auto* known = origin ? peer_.state().origin(*origin) : nullptr;
+    if (known != nullptr && known->last_stamp > now.wall_us + crdt::clock_lead_us_max) warn_of_clock(origin->node, now);
+}
+
+void Core::warn_of_clock(const crdt::NodeKey& node, const gossip::Now& now) {
+    std::erase_if(warned_mono_us_, [&](const auto& w) { return w.second + clock_warning_us <= now.mono_us; });
+    if (!warned_mono_us_.emplace(node, now.mono_us).second) return;
+    watchers_->post([log = log_, told = wrong_clock_, id = to_public(node)] {
+        log(LogLevel::warning,
+            "the clock of " + id.short_name() + " is more than a minute ahead, or this one's is behind");
+        if (told) told(id);
+    });
+}
+
+// -- waiting
+// -------------------------------------------------------------------------------------------------------------
+
+void Core::changed() {
+    if (waiters_ > 0) changed_.notify_all();
+}
+
+bool Core::wait(std::chrono::milliseconds timeout, const std::function<bool()>& met) {
+    require_may_wait();
+    std::unique_lock lock(mutex_);
+    ++waiters_;
+    const auto until = std::chrono::steady_clock::now() + std::min<std::chrono::milliseconds>(timeout, wait_max);
+    const bool done = changed_.wait_until(lock, until, [&] { return closed_ || met(); });
+    --waiters_;
+    if (done && !met()) throw Error(Errc::closed);
+    return done;
+}
+
+bool Core::wait_synced(std::chrono::milliseconds timeout) {
+    return wait(timeout, [&] { return !closed_ && peer_.synced(); });
+}
+
+bool Core::wait_until(const crdt::Version& version, std::chrono::milliseconds timeout) {
+    return wait(timeout, [&] { return crdt::covers(peer_.version(), version); });
+}
+
+void Core::check() const {
+    read([](const peer::Peer& peer) { peer.check(); });
+    watchers_->check();
+}
+
+}  // namespace starling::detail

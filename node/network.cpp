@@ -1,0 +1,208 @@
+#include "node/network.hpp"
+
+#include <algorithm>
+
+#include "crdt/assert.hpp"
+
+namespace starling::detail {
+
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds poll_ms_max{100};    // the transport wants to be called more often than its heartbeat
+constexpr milliseconds refresh_ms{100};     // how old figures may be
+constexpr milliseconds report_ms{1000};     // faults are looked for this often
+constexpr milliseconds penalty_ms{10'000};  // a peer that breaks the protocol is kept out this long
+constexpr milliseconds linger_ms_max{300};  // for what is queued when the node closes
+constexpr milliseconds linger_step_ms{5};
+
+template <class Duration>
+std::uint64_t microseconds_of(Duration since) {
+    return std::uint64_t(std::chrono::duration_cast<std::chrono::microseconds>(since).count());
+}
+
+template <class... Fs>
+struct Overloaded : Fs... {
+    using Fs::operator()...;
+};
+
+}  // namespace
+
+gossip::Now present() {
+    return {microseconds_of(std::chrono::steady_clock::now().time_since_epoch()),
+            microseconds_of(std::chrono::system_clock::now().time_since_epoch())};
+}
+
+Network::Network(NetworkDriver& driver, std::unique_ptr<net::Transport> transport, Log log)
+    : driver_(driver), log_(std::move(log)), transport_(std::move(transport)) {
+    // The first round looks at the network cards, so that a join code made right after the open has addresses.
+    for (auto& event : transport_->poll(milliseconds{0})) feed(std::move(event));
+    refresh(true);
+}
+
+Network::~Network() {
+    stop();
+}
+
+void Network::start() {
+    thread_ = std::thread([this] { run(); });
+}
+
+void Network::stop() {
+    if (!thread_.joinable()) return;
+    stopping_ = true;
+    transport_->waker().wake();
+    thread_.join();
+}
+
+// -- notes
+// ---------------------------------------------------------------------------------------------------------------
+
+void Network::written() {
+    if (!written_.exchange(true)) transport_->waker().wake();
+}
+
+void Network::flush() {
+    flush_ = true;
+    transport_->waker().wake();
+}
+
+void Network::block(std::set<net::NodeKey> nodes) {
+    {
+        const std::lock_guard lock(mutex_);
+        new_blocks_ = std::move(nodes);
+    }
+    transport_->waker().wake();
+}
+
+void Network::add_peer(std::string address) {
+    {
+        const std::lock_guard lock(mutex_);
+        new_peers_.push_back(std::move(address));
+    }
+    transport_->waker().wake();
+}
+
+NetworkFigures Network::figures() const {
+    const std::lock_guard lock(mutex_);
+    return figures_;
+}
+
+// -- the thread
+// ----------------------------------------------------------------------------------------------------------
+
+void Network::run() {
+    while (!stopping_) {
+        auto events = transport_->poll(until_due());
+        const bool links_changed = std::any_of(events.begin(), events.end(), [](const auto& event) {
+            return !std::holds_alternative<net::Message>(event);
+        });
+        for (auto& event : events) feed(std::move(event));
+        take_notes();
+        tick();
+        refresh(links_changed);
+        report_faults();
+    }
+    farewell();
+}
+
+milliseconds Network::until_due() const {
+    if (!wake_us_) return poll_ms_max;
+    const auto now = present().mono_us;
+    if (*wake_us_ <= now) return milliseconds{0};
+    // Rounded up: a poll that ends too early only comes round once more, for nothing.
+    return std::min(poll_ms_max, milliseconds((*wake_us_ - now + 999) / 1000));
+}
+
+void Network::feed(net::LinkEvent&& event) {
+    std::visit(Overloaded{[&](net::LinkUp& up) {
+                              log_(LogLevel::info, "linked with " + crdt::short_name(up.peer) + " at " + up.address);
+                              perform(driver_.handle(gossip::LinkUp{up.peer}));
+                          },
+                          [&](net::LinkDown& down) {
+                              log_(LogLevel::info, "lost " + crdt::short_name(down.peer) + ": " + down.reason);
+                              perform(driver_.handle(gossip::LinkDown{down.peer}));
+                          },
+                          [&](net::Message& message) {
+                              perform(driver_.handle(gossip::Received{message.peer, std::move(message.bytes)}));
+                          }},
+               event);
+}
+
+void Network::take_notes() {
+    std::vector<std::string> peers;
+    std::optional<std::set<net::NodeKey>> blocks;
+    {
+        const std::lock_guard lock(mutex_);
+        peers.swap(new_peers_);
+        blocks.swap(new_blocks_);
+    }
+    for (const auto& address : peers) {
+        if (const auto added = transport_->add_peer(address); !added)
+            log_(LogLevel::warning, "cannot add the peer " + address + ": " + added.fault().what);
+    }
+    if (blocks) {
+        blocked_ = std::move(*blocks);
+        apply_blocks();
+    }
+    // The note is taken back before it is acted upon: what is written meanwhile leaves another.
+    if (written_.exchange(false)) perform(driver_.handle(gossip::Written{}));
+    if (flush_.exchange(false)) perform(driver_.handle(gossip::Flush{}));
+}
+
+void Network::perform(gossip::Effects effects) {
+    wake_us_ = effects.wake_us;
+    // A send that is refused means that the link is going down; its LinkDown comes with the next poll.
+    for (const auto& send : effects.sends) transport_->send(send.peer, send.bytes);
+    for (const auto& peer : effects.disconnect) {
+        log_(LogLevel::warning, crdt::short_name(peer) + " breaks the protocol and is kept out for a while");
+        penalised_[peer] = net::Clock::now() + penalty_ms;
+    }
+    if (!effects.disconnect.empty()) apply_blocks();
+}
+
+void Network::tick() {
+    if (wake_us_ && *wake_us_ <= present().mono_us) perform(driver_.handle(gossip::Tick{}));
+    const auto served = std::erase_if(penalised_, [now = net::Clock::now()](const auto& p) { return p.second <= now; });
+    if (served > 0) apply_blocks();
+}
+
+void Network::apply_blocks() {
+    auto blocked = blocked_;
+    for (const auto& [peer, until] : penalised_) blocked.insert(peer);
+    transport_->set_blocked(std::move(blocked));
+}
+
+void Network::refresh(bool now) {
+    const auto time = net::Clock::now();
+    if (!now && time - refreshed_ < refresh_ms) return;
+    refreshed_ = time;
+    NetworkFigures figures{transport_->links(), transport_->door(), transport_->local_addresses(), transport_->port()};
+    const std::lock_guard lock(mutex_);
+    figures_ = std::move(figures);
+}
+
+void Network::report_faults() {
+    const auto time = net::Clock::now();
+    if (time - reported_ < report_ms) return;
+    reported_ = time;
+    const auto faults = driver_.peer_status().faults;
+    const auto known = std::find(faults.rbegin(), faults.rend(), last_fault_).base();  // begin() where it is not there
+    for (auto fault = known; fault != faults.end(); ++fault) log_(LogLevel::error, *fault);
+    if (!faults.empty()) last_fault_ = faults.back();
+}
+
+void Network::farewell() {
+    perform(driver_.handle(gossip::Flush{}));
+    const auto until = net::Clock::now() + linger_ms_max;
+    const auto queued = [](const auto& link) { return link.bytes_queued > 0; };
+    // One round at least, so that what was just handed over is written.
+    do {
+        transport_->poll(linger_step_ms);
+    } while (net::Clock::now() < until && std::ranges::any_of(transport_->links(), queued));
+    refresh(true);
+    transport_->poll(milliseconds{0});
+}
+
+}  // namespace starling::detail

@@ -1,0 +1,206 @@
+#include <starling/node.hpp>
+
+#include "crdt/limits.hpp"
+#include "crdt/views.hpp"
+#include "net/address.hpp"
+#include "net/secret_file.hpp"
+#include "node/convert.hpp"
+#include "node/core.hpp"
+
+namespace starling {
+
+using detail::Core;
+
+namespace {
+
+/// Runs `call`; what Starling finds wrong goes to `error`, and the result is then `otherwise`.
+template <class Call, class T = std::invoke_result_t<Call>>
+T reporting(std::error_code& error, Call call, T otherwise = {}) {
+    error.clear();
+    try {
+        return call();
+    } catch (const Error& thrown) {
+        error = thrown.code();
+        return otherwise;
+    }
+}
+
+void reporting_nothing(std::error_code& error, const std::function<void()>& call) {
+    reporting(error, [&] { return call(), true; });
+}
+
+}  // namespace
+
+// -- opening and closing
+// -------------------------------------------------------------------------------------------------
+
+Node::Node(detail::CorePtr core) : core_(std::move(core)) {}
+Node::Node(Node&& other) noexcept = default;
+
+Node& Node::operator=(Node&& other) noexcept {
+    if (this != &other) {
+        const Node old(std::move(core_));  // closes
+        core_ = std::move(other.core_);
+    }
+    return *this;
+}
+
+Node::~Node() {
+    if (core_) core_->close();
+}
+
+Node Node::open(const Options& options) {
+    return Node(Core::open(options));
+}
+
+Node Node::open(const Options& options, std::error_code& error) {
+    error.clear();
+    try {
+        return open(options);
+    } catch (const Error& thrown) {
+        error = thrown.code();
+        return {};
+    }
+}
+
+std::string Node::create_mesh(const std::filesystem::path& dir) {
+    net::start_sodium();
+    const detail::Directory directory(dir);
+    if (directory.mesh()) throw Error(Errc::mesh_exists, dir.string());
+    return detail::settle_mesh(&directory, {}).mesh.join_code();
+}
+
+std::string Node::create_mesh(const std::filesystem::path& dir, std::error_code& error) {
+    return reporting(error, [&] { return create_mesh(dir); });
+}
+
+void Node::join(const std::filesystem::path& dir, const std::string& code) {
+    net::start_sodium();
+    detail::join_code_of(code);  // a wrong code leaves no directory behind
+    const detail::Directory directory(dir);
+    detail::settle_mesh(&directory, code);
+}
+
+void Node::join(const std::filesystem::path& dir, const std::string& code, std::error_code& error) {
+    reporting_nothing(error, [&] { join(dir, code); });
+}
+
+void Node::close() {
+    if (!core_) return;
+    core_->require_may_wait();
+    core_->close();
+}
+
+Core& Node::core() const {
+    if (!core_) throw Error(Errc::closed);
+    return *core_;
+}
+
+detail::CorePtr Node::handle_core(const std::string& key) const {
+    if (!core_) throw Error(Errc::closed);
+    if (key.empty() || key.size() > crdt::key_bytes_max)
+        throw Error(Errc::invalid_argument, "a key has 1 to 1024 bytes");
+    return core_;
+}
+
+// -- data
+// ----------------------------------------------------------------------------------------------------------------
+
+Commit Node::transact(const std::function<void(Tx&)>& write) const {
+    return core().transact(write);
+}
+
+Commit Node::transact(const std::function<void(Tx&)>& write, std::error_code& error) const {
+    return reporting(error, [&] { return transact(write); });
+}
+
+Subscription Node::watch(std::string prefix, std::function<void(const Changes&)> changed) const {
+    core().require_open();
+    return Subscription(core().watchers().add(std::move(prefix), std::nullopt, std::move(changed)));
+}
+
+std::vector<KeyInfo> Node::keys(std::string_view prefix) const {
+    return core().read([&](const peer::Peer& peer) {
+        std::vector<KeyInfo> keys;
+        for (auto type = int(Type::counter); type <= int(Type::journal); ++type) {
+            for (auto& key : peer.state().keys(crdt::Type(type), prefix)) keys.push_back({Type(type), std::move(key)});
+        }
+        return keys;
+    });
+}
+
+std::vector<Reason> Node::explain(Type type, std::string_view key, const Value& field) const {
+    const auto slot = crdt::slot_of(detail::to_inner(type), key, field.encode());
+    return core().read([&](const peer::Peer& peer) {
+        std::vector<Reason> reasons;
+        for (const auto& reason : crdt::explain(peer.state(), slot))
+            reasons.push_back({detail::to_public(reason.dot), detail::to_public_stamp(reason.stamp), reason.depth,
+                               detail::to_value(reason.value), reason.decides});
+        return reasons;
+    });
+}
+
+// -- being in step
+// -------------------------------------------------------------------------------------------------------
+
+Version Node::version() const {
+    return core().read([](const peer::Peer& peer) { return detail::to_public(peer.version()); });
+}
+
+bool Node::wait_synced(std::chrono::milliseconds timeout) const {
+    return core().wait_synced(timeout);
+}
+
+bool Node::wait_synced(std::chrono::milliseconds timeout, std::error_code& error) const {
+    return reporting(error, [&] { return wait_synced(timeout); });
+}
+
+bool Node::wait_until(const Version& version, std::chrono::milliseconds timeout) const {
+    return core().wait_until(detail::to_inner(version), timeout);
+}
+
+bool Node::wait_until(const Version& version, std::chrono::milliseconds timeout, std::error_code& error) const {
+    return reporting(error, [&] { return wait_until(version, timeout); });
+}
+
+void Node::flush() const {
+    core().network().flush();
+}
+
+// -- the mesh
+// ------------------------------------------------------------------------------------------------------------
+
+NodeId Node::id() const {
+    return detail::to_public(core().node_key());
+}
+
+std::string Node::join_code() const {
+    return core().mesh().join_code(core().network().figures().addresses);
+}
+
+Status Node::status() const {
+    return core().status();
+}
+
+std::vector<PeerStatus> Node::peers() const {
+    return core().status().peers;
+}
+
+void Node::add_peer(const std::string& address) const {
+    core().require_open();
+    if (const auto parsed = net::parse_host_port(address); !parsed)
+        throw Error(Errc::invalid_argument, address + ": " + parsed.fault().what);
+    core().network().add_peer(address);
+}
+
+void Node::add_peer(const std::string& address, std::error_code& error) const {
+    reporting_nothing(error, [&] { add_peer(address); });
+}
+
+void Node::block_peers(std::set<NodeId> nodes) const {
+    std::set<crdt::NodeKey> keys;
+    for (const auto& node : nodes) keys.insert(node.bytes);
+    core().network().block(std::move(keys));
+}
+
+}  // namespace starling
