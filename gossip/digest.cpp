@@ -120,7 +120,7 @@ bool Engine::pulled_elsewhere(const ReplicaId& id, const Link& here) const {
 
 void Engine::pull_from(const NodeKey& peer, Link& link) {
     if (link.pull || diffs_.asking(peer)) return;
-    OutstandingPull pull{next_pull_, {}, now_.mono_us + limits_.pull_timeout_us};
+    OutstandingPull pull{next_pull_, {}, now_.mono_us + limits_.pull_timeout_us, waiting_.evicted()};
     for (auto at = link.behind.begin(); at != link.behind.end();) {
         const auto& [id, due_us] = *at;
         const auto top = link.known.seen(id);
@@ -170,8 +170,12 @@ void Engine::on(const NodeKey& peer, Pull& pull) {
 
 void Engine::pull_answered(const NodeKey& peer, Link& link, const Changesets& message) {
     if (!link.pull || link.pull->id != message.pull) return;
-    if (message.changesets.empty()) {  // nothing came: do not ask the same again at once
-        for (const auto& range : link.pull->ranges) link.behind[range.origin] = now_.mono_us + limits_.pull_timeout_us;
+    for (const auto& range : link.pull->ranges) {
+        const auto seen = replica_.state().seen(range.origin);
+        const bool kept =
+            link.pull->evicted == waiting_.evicted() && waiting_.continues(range.origin, seen) >= range.from;
+        // Nothing came of it: do not ask the same again at once, or two nodes could do nothing else.
+        if (seen < range.from && !kept) link.behind[range.origin] = now_.mono_us + limits_.pull_timeout_us;
     }
     link.pull.reset();
     if (!message.gone.empty()) diffs_.ask(peer, now_.mono_us);

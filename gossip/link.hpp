@@ -44,6 +44,7 @@ struct OutstandingPull {
     std::uint64_t id;
     std::vector<PullRange> ranges;
     std::uint64_t deadline_us;
+    std::uint64_t evicted;  ///< of the waiting buffer when it was sent
 };
 
 struct Link {

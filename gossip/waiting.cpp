@@ -38,7 +38,7 @@ void Waiting::add(WaitingChangeset waiting, const Dot& missing, Seq seen, std::s
     missing_[missing].insert(name);
     by_distance_.emplace(at->second.distance, name);
     bytes_ += bytes;
-    while (bytes_ > bytes_max) take(items_.find(std::prev(by_distance_.end())->second));
+    for (; bytes_ > bytes_max; ++evicted_) take(items_.find(std::prev(by_distance_.end())->second));
 }
 
 std::vector<WaitingChangeset> Waiting::covered(const ReplicaId& replica, Seq seen) {

@@ -35,6 +35,8 @@ class Waiting {
 
     std::size_t size() const { return items_.size(); }
     std::size_t bytes() const { return bytes_; }
+    /// How many were ever evicted for space.
+    std::uint64_t evicted() const { return evicted_; }
     void check() const;
 
   private:
@@ -51,6 +53,7 @@ class Waiting {
     std::map<crdt::Dot, std::set<Name>> missing_;
     std::set<std::pair<crdt::Seq, Name>> by_distance_;
     std::size_t bytes_ = 0;
+    std::uint64_t evicted_ = 0;
 };
 
 }  // namespace starling::gossip
