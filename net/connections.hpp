@@ -2,12 +2,18 @@
 // come in, connections end, frames go out. Which kind it is shows in the parity of the number.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
+#include "net/flow.hpp"
 #include "net/zmq_sockets.hpp"
 
 namespace starling::net {
+
+// What one poll reads from either kind; the rest comes with the next.
+constexpr std::size_t frames_per_poll_max = 512;
+constexpr std::size_t bytes_per_poll_max = std::size_t{8} << 20;
 
 /// Never used twice in one process run of a transport. Odd: accepted here; even: dialled by us.
 using ConnectionId = std::uint64_t;
@@ -26,7 +32,7 @@ class ConnectionSink {
 class Connections {
   public:
     virtual ~Connections() = default;
-    virtual Sent send(ConnectionId id, FrameKind kind, BytesView bytes, const QueuedBytes& queued) = 0;
+    virtual Sent send(ConnectionId id, FrameKind kind, BytesView bytes) = 0;
     /// Ends it; no frame is heard from it any more.
     virtual void close(ConnectionId id) = 0;
 };

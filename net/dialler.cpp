@@ -1,7 +1,5 @@
 #include "net/dialler.hpp"
 
-#include "net/listener.hpp"
-
 namespace starling::net {
 
 const int Dialler::Dial::watched_events = ZMQ_EVENT_CLOSED | ZMQ_EVENT_DISCONNECTED |
@@ -49,7 +47,7 @@ const char* Dialler::ended(Dial& dial) {
 bool Dialler::receive(ConnectionId id, Dial& dial, ConnectionSink& sink, std::size_t& bytes) {
     zmq::message_t body, rest;
     if (!receive_part(dial.socket, body)) return false;
-    bytes += body.size() + frame_overhead_bytes;
+    bytes += body.size() + frame_weight_bytes;
     bool more = body.more();
     const bool single = !more;
     while (more && receive_part(dial.socket, rest)) {
@@ -86,9 +84,9 @@ bool Dialler::pump(ConnectionSink& sink) {
     return false;
 }
 
-Sent Dialler::send(ConnectionId id, FrameKind kind, BytesView bytes, const QueuedBytes& queued) {
+Sent Dialler::send(ConnectionId id, FrameKind kind, BytesView bytes) {
     auto at = dials_.find(id);
-    return at == dials_.end() ? Sent::gone : send_frame(at->second->socket, kind, bytes, queued);
+    return at == dials_.end() ? Sent::gone : send_frame(at->second->socket, kind, bytes);
 }
 
 void Dialler::close(ConnectionId id) {

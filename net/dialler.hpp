@@ -27,7 +27,7 @@ class Dialler final : public Connections {
     Result<ConnectionId> dial(const std::string& address, const CurveKey& server);
     /// Reads what came in, bounded. True: there is more.
     bool pump(ConnectionSink& sink);
-    Sent send(ConnectionId id, FrameKind kind, BytesView bytes, const QueuedBytes& queued) override;
+    Sent send(ConnectionId id, FrameKind kind, BytesView bytes) override;
     void close(ConnectionId id) override;
 
     void collect(std::vector<zmq_pollitem_t>& items);

@@ -19,7 +19,7 @@ constexpr std::uint8_t door_version = 1;
 constexpr std::size_t door_frame_bytes_max = 256;  // of any later version as well
 
 /// The first byte of every frame.
-enum class FrameKind : std::uint8_t { hello = 1, welcome = 2, ready = 3, data = 4 };
+enum class FrameKind : std::uint8_t { hello = 1, welcome = 2, ready = 3, data = 4, alive = 5 };
 
 /// What one side says of itself.
 struct Introduction {

@@ -1,7 +1,10 @@
 #include "net/links.hpp"
 
 #include <algorithm>
+#include <array>
 #include <utility>
+
+#include "net/byte_order.hpp"
 
 namespace starling::net {
 namespace {
@@ -24,7 +27,8 @@ Connections& Links::side_of(ConnectionId id) {
 }
 
 Sent Links::write(ConnectionId id, Connection& connection, FrameKind kind, BytesView bytes) {
-    return side_of(id).send(id, kind, bytes, connection.queued);
+    connection.spoke_at = now_;
+    return side_of(id).send(id, kind, bytes);
 }
 
 void Links::dial(const DialTarget& target) {
@@ -53,6 +57,7 @@ void Links::pump(Clock::time_point now) {
         if (connections_.at(id).deadline <= now) late.push_back(id);
     }
     for (ConnectionId id : late) drop(id, "no answer in time");
+    look_at_links();
     while (dialling_.size() < dials_at_once_max && up_.size() + dialling_.size() < settings_.links_max) {
         auto target = peers_.next_due(now);
         if (!target) break;
@@ -75,7 +80,7 @@ void Links::on_frame(ConnectionId id, const CurveKey& key, BytesView frame) {
     }
     switch (at->second.stage) {
         case Stage::up:
-            take_data(id, frame);
+            take_linked(id, frame);
             break;
         case Stage::welcome_awaited:
             take_welcome(id, frame);
@@ -162,21 +167,61 @@ void Links::raise(ConnectionId id) {
     connection.counters.peer = peer;
     connection.counters.we_dialled = we_dialled(id);
     connection.counters.since = now_;
+    connection.heard_at = now_;
     peers_.link_made(peer);
     peers_.set_engaged(peer, true, now_);
     events_.push_back(LinkUp{peer, connection.counters.address, we_dialled(id)});
 }
 
-void Links::take_data(ConnectionId id, BytesView frame) {
+void Links::take_linked(ConnectionId id, BytesView frame) {
     Connection& connection = connections_.at(id);
-    if (frame.empty() || FrameKind(std::uint8_t(frame[0])) != FrameKind::data ||
-        frame.size() > settings_.frame_bytes_max + 1) {
+    connection.heard_at = now_;
+    const auto kind = frame.empty() ? FrameKind{} : FrameKind(std::uint8_t(frame[0]));
+    if (kind == FrameKind::alive && take_alive(connection, payload_of(frame))) return flush(id, connection);
+    if (kind != FrameKind::data || frame.size() > settings_.frame_bytes_max + 1) {
         return drop(id, "the peer sent what is no frame");
     }
     BytesView bytes = payload_of(frame);
     connection.counters.bytes_in += bytes.size();
     ++connection.counters.frames_in;
+    connection.flow.received(bytes);
     events_.push_back(Message{connection.peer, Bytes(bytes)});
+    if (connection.flow.report_due()) report(id, connection);
+}
+
+bool Links::take_alive(Connection& connection, BytesView payload) {
+    return payload.size() == 8 &&
+           connection.flow.take_report(get_be64(reinterpret_cast<const std::uint8_t*>(payload.data())));
+}
+
+/// A link that cannot be written to is gone; that it is shows in on_gone, which comes by itself.
+void Links::report(ConnectionId id, Connection& connection) {
+    std::array<std::uint8_t, 8> consumed{};
+    put_be64(consumed.data(), connection.flow.report());
+    write(id, connection, FrameKind::alive, BytesView(reinterpret_cast<const char*>(consumed.data()), consumed.size()));
+}
+
+void Links::flush(ConnectionId id, Connection& connection) {
+    while (auto payload = connection.flow.next()) {
+        connection.flow.sent(*payload);
+        write(id, connection, FrameKind::data, *payload);
+    }
+}
+
+void Links::look_at_links() {
+    const auto every = settings_.heartbeat_ms / 2;
+    if (now_ - looked_at_ < every) return;
+    // Nobody was listening while this node was busy with something else: that is not the peers' silence.
+    const auto stalled = now_ - looked_at_ > 2 * every ? now_ - looked_at_ : Clock::duration::zero();
+    looked_at_ = now_;
+    std::vector<ConnectionId> silent;
+    for (const auto& [peer, id] : up_) {
+        Connection& connection = connections_.at(id);
+        connection.heard_at = std::min(connection.heard_at + stalled, now_);
+        if (now_ - connection.heard_at > settings_.heartbeat_timeout_ms * standstill_factor) silent.push_back(id);
+        if (now_ - connection.spoke_at >= every) report(id, connection);
+    }
+    for (ConnectionId id : silent) drop(id, "the peer fell silent");
 }
 
 void Links::drop(ConnectionId id, const std::string& reason, bool still_open) {
@@ -213,13 +258,18 @@ bool Links::send(const NodeKey& peer, BytesView bytes) {
     if (at == up_.end() || bytes.size() > settings_.frame_bytes_max) return false;
     const ConnectionId id = at->second;
     Connection& connection = connections_.at(id);
-    if (connection.queued->load(std::memory_order_relaxed) + bytes.size() > settings_.link_bytes_max) {
-        drop(id, "too slow: " + std::to_string(settings_.link_bytes_max) + " bytes were waiting to be sent");
+    if (connection.flow.waiting() + weight_of(bytes) > settings_.link_bytes_max) {
+        drop(id, "too slow: " + std::to_string(connection.flow.waiting()) + " bytes were waiting to be sent");
         return false;
     }
-    if (write(id, connection, FrameKind::data, bytes) != Sent::yes) {
-        drop(id, "the connection was closed");
-        return false;
+    if (connection.flow.may_send(bytes)) {
+        if (write(id, connection, FrameKind::data, bytes) != Sent::yes) {
+            drop(id, "the connection was closed");
+            return false;
+        }
+        connection.flow.sent(bytes);
+    } else {
+        connection.flow.queue(bytes);
     }
     connection.counters.bytes_out += bytes.size();
     ++connection.counters.frames_out;
@@ -246,7 +296,7 @@ std::vector<LinkCounters> Links::counters() const {
     for (const auto& [peer, id] : up_) {
         const Connection& connection = connections_.at(id);
         all.push_back(connection.counters);
-        all.back().bytes_queued = connection.queued->load(std::memory_order_relaxed);
+        all.back().bytes_queued = connection.flow.waiting();
     }
     return all;
 }
@@ -254,6 +304,7 @@ std::vector<LinkCounters> Links::counters() const {
 Clock::time_point Links::due_at() const {
     auto due = Clock::time_point::max();
     for (const auto& [peer, id] : dialling_) due = std::min(due, connections_.at(id).deadline);
+    if (!up_.empty()) due = std::min(due, looked_at_ + settings_.heartbeat_ms / 2);
     const bool room = dialling_.size() < dials_at_once_max && up_.size() + dialling_.size() < settings_.links_max;
     return room ? std::min(due, peers_.due_at()) : due;
 }
@@ -266,6 +317,7 @@ void Links::check() const {
             const Connection& connection = connections_.at(id);
             STARLING_ASSERT(connection.peer == peer && connection.stage == stage,
                             "a table names connections of its stage");
+            connection.flow.check();
             STARLING_ASSERT(!blocked_.contains(peer), "a blocked peer has no connection");
         }
     };

@@ -23,6 +23,9 @@
 namespace starling::net {
 
 constexpr std::size_t dials_at_once_max = 32;
+// TCP notices a machine that is gone within heartbeat_timeout_ms; a peer whose process only stands still gets so many
+// times that, since it may be busy.
+constexpr int standstill_factor = 4;
 
 /// Owned by one thread. Invariants: at most one link, one dial and one welcome under way for a peer; no event names a
 /// peer before its LinkUp or after its LinkDown; blocked peers have none of them.
@@ -35,6 +38,8 @@ class Links final : public ConnectionSink {
         std::size_t link_bytes_max = 0;
         std::size_t links_max = 0;
         Milliseconds handshake_ms_max{};
+        Milliseconds heartbeat_ms{};
+        Milliseconds heartbeat_timeout_ms{};
     };
     Links(const Settings& settings, const MeshSecret& mesh, Listener& listener, Dialler& dialler, PeerTable& peers,
           DoorCounters& counters)
@@ -50,7 +55,7 @@ class Links final : public ConnectionSink {
     void on_frame(ConnectionId id, const CurveKey& key, BytesView frame) override;
     void on_gone(ConnectionId id, const std::string& reason) override;
 
-    /// Dials who is due, ends dials that took too long.
+    /// Dials who is due, ends dials that took too long, speaks up on idle links and ends silent ones.
     void pump(Clock::time_point now);
     bool send(const NodeKey& peer, BytesView bytes);
     void set_blocked(std::set<NodeKey> peers);
@@ -73,7 +78,8 @@ class Links final : public ConnectionSink {
         BootId boot = 0;
         Bytes hello, welcome;  // what was said, until the door is passed
         Clock::time_point deadline;
-        QueuedBytes queued = std::make_shared<std::atomic<std::size_t>>(0);
+        Flow flow;
+        Clock::time_point heard_at, spoke_at;
         LinkCounters counters;
     };
     static bool we_dialled(ConnectionId id) { return id % 2 == 0; }
@@ -84,7 +90,11 @@ class Links final : public ConnectionSink {
     std::optional<DoorRefusal> refusal_for(const Introduction& who) const;
     void take_welcome(ConnectionId id, BytesView frame);
     void take_ready(ConnectionId id, BytesView frame);
-    void take_data(ConnectionId id, BytesView frame);
+    void take_linked(ConnectionId id, BytesView frame);
+    bool take_alive(Connection& connection, BytesView payload);
+    void report(ConnectionId id, Connection& connection);
+    void flush(ConnectionId id, Connection& connection);
+    void look_at_links();
 
     void dial(const DialTarget& target);
     void raise(ConnectionId id);
@@ -102,6 +112,7 @@ class Links final : public ConnectionSink {
     std::map<NodeKey, ConnectionId> up_, dialling_, welcoming_;
     std::set<NodeKey> blocked_;
     std::vector<LinkEvent> events_;
+    Clock::time_point looked_at_ = Clock::now();
 };
 
 }  // namespace starling::net

@@ -189,7 +189,7 @@ int Listener::owner_of(const std::string& routing_id, zmq::message_t& body) {
 bool Listener::receive(ConnectionSink& sink, std::size_t& bytes) {
     zmq::message_t from, body, rest;
     if (!receive_part(router_, from) || !from.more() || !receive_part(router_, body)) return false;
-    bytes += body.size() + frame_overhead_bytes;
+    bytes += body.size() + frame_weight_bytes;
     bool more = body.more();
     const bool single = !more;
     while (more && receive_part(router_, rest)) {
@@ -234,14 +234,12 @@ bool Listener::pump(Clock::time_point now, ConnectionSink& sink) {
     return frames == frames_per_poll_max || bytes >= bytes_per_poll_max;
 }
 
-Sent Listener::send(ConnectionId id, FrameKind kind, BytesView bytes, const QueuedBytes& queued) {
+Sent Listener::send(ConnectionId id, FrameKind kind, BytesView bytes) {
     Accepted* connection = find(id);
     if (connection == nullptr || connection->closing || connection->routing_id.empty()) return Sent::gone;
     const auto& to = connection->routing_id;
-    if (zmq_send(router_.handle(), to.data(), to.size(), ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0) {
-        return zmq_errno() == EAGAIN ? Sent::full : Sent::gone;
-    }
-    return send_frame(router_, kind, bytes, queued);
+    if (zmq_send(router_.handle(), to.data(), to.size(), ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0) return Sent::gone;
+    return send_frame(router_, kind, bytes);
 }
 
 void Listener::close(ConnectionId id) {

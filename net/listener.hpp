@@ -21,8 +21,6 @@
 namespace starling::net {
 
 constexpr std::size_t door_bytes_max = 4096;  // over TCP, handshake included, before a valid HELLO
-constexpr std::size_t frames_per_poll_max = 512;
-constexpr std::size_t bytes_per_poll_max = std::size_t{8} << 20;
 constexpr std::size_t monitor_events_per_poll_max = 4096;
 constexpr Milliseconds door_look_ms{20};  // how often connections at the door are looked at
 
@@ -43,7 +41,7 @@ class Listener final : public Connections {
 
     /// Reads what came in, bounded. True: there is more.
     bool pump(Clock::time_point now, ConnectionSink& sink);
-    Sent send(ConnectionId id, FrameKind kind, BytesView bytes, const QueuedBytes& queued) override;
+    Sent send(ConnectionId id, FrameKind kind, BytesView bytes) override;
     void close(ConnectionId id) override;
 
     /// A valid HELLO came: the byte limit of the door does not hold any more.

@@ -28,7 +28,9 @@ std::optional<Fault> fault_in(const TransportOptions& options) {
     auto bad = [](const char* what) { return Fault{FaultCode::malformed, what}; };
     auto sane = [](Milliseconds value) { return value.count() > 0 && value <= heartbeat_ms_max; };
     if (options.frame_bytes_max < frame_bytes_least) return bad("frame_bytes_max is too small");
-    if (options.link_bytes_max < options.frame_bytes_max) return bad("link_bytes_max is less than one frame");
+    if (options.frame_bytes_max > window_bytes / 2) return bad("frame_bytes_max is more than half of the window");
+    if (options.link_bytes_max < options.frame_bytes_max + frame_weight_bytes)
+        return bad("link_bytes_max is less than one frame");
     if (options.links_max == 0 || options.links_max > links_most) return bad("links_max is out of range");
     if (options.door_slots_max == 0 || options.door_slots_max > links_most)
         return bad("door_slots_max is out of range");
@@ -53,8 +55,7 @@ std::size_t door_slots_of(const TransportOptions& options) {
 }
 
 SocketLimits limits_of(const TransportOptions& options) {
-    return {options.frame_bytes_max, int(options.handshake_ms_max.count()), int(options.heartbeat_ms.count()),
-            int(options.heartbeat_timeout_ms.count())};
+    return {options.frame_bytes_max, int(options.handshake_ms_max.count()), int(options.heartbeat_timeout_ms.count())};
 }
 
 BootId random_boot() {
@@ -139,6 +140,8 @@ Result<Done> MeshTransport::start(const MeshSecret& mesh) {
     settings.link_bytes_max = options_.link_bytes_max;
     settings.links_max = options_.links_max;
     settings.handshake_ms_max = options_.handshake_ms_max;
+    settings.heartbeat_ms = options_.heartbeat_ms;
+    settings.heartbeat_timeout_ms = options_.heartbeat_timeout_ms;
     links_ = std::make_unique<Links>(settings, mesh, *listener_, *dialler_, peers_, counters_);
     return Done{};
 }

@@ -38,13 +38,15 @@ struct TransportOptions {
     /// Names of the network cards to send beacons on ("lo", "eth0"); empty means all that are up.
     std::vector<std::string> interfaces;
 
-    std::size_t frame_bytes_max = std::size_t{1} << 20;    ///< of one message, by either side
-    std::size_t link_bytes_max = std::size_t{64} << 20;    ///< queued for one peer; over it the link is dropped
-    std::size_t links_max = 256;                           ///< peers linked at once
-    std::size_t door_slots_max = 64;                       ///< connections that have not proved membership yet
-    std::chrono::milliseconds handshake_ms_max{2000};      ///< from the TCP connection to membership proved
-    std::chrono::milliseconds heartbeat_ms{500};           ///< a link that is idle is pinged this often
-    std::chrono::milliseconds heartbeat_timeout_ms{1500};  ///< silence that ends a link
+    std::size_t frame_bytes_max = std::size_t{1} << 20;  ///< of one message, by either side
+    std::size_t link_bytes_max = std::size_t{64} << 20;  ///< waiting for one peer; over it the link is dropped
+    std::size_t links_max = 256;                         ///< peers linked at once
+    std::size_t door_slots_max = 64;                     ///< connections that have not proved membership yet
+    std::chrono::milliseconds handshake_ms_max{2000};    ///< from the TCP connection to membership proved
+    std::chrono::milliseconds heartbeat_ms{500};         ///< a link that is idle says at least this often that it lives
+    /// What the other machine does not acknowledge for so long ends the link; a peer that only stands still (a busy or
+    /// stopped process) gets four times that. A node's own standstill is not counted against its peers.
+    std::chrono::milliseconds heartbeat_timeout_ms{1500};
     std::chrono::milliseconds redial_ms_min{100};
     std::chrono::milliseconds redial_ms_max{5000};
 };
@@ -74,7 +76,7 @@ struct LinkCounters {
     bool we_dialled = false;
     Clock::time_point since;
     std::uint64_t bytes_in = 0, bytes_out = 0, frames_in = 0, frames_out = 0;
-    std::size_t bytes_queued = 0;  ///< accepted by send() and not yet written to the network
+    std::size_t bytes_queued = 0;  ///< accepted by send() and not yet known to have been read, with 64 for each frame
 };
 
 /// Why somebody got no further than the door.

@@ -1,56 +1,29 @@
 #include "net/zmq_sockets.hpp"
 
-#include <cerrno>
+#include <algorithm>
+#include <atomic>
 #include <cstring>
+#include <string>
 
 namespace starling::net {
 namespace {
 
-// libzmq counts messages, we count bytes (see send_frame); what comes in is bounded by reading it at once.
-constexpr int receive_frames_max = 256;
 constexpr int monitor_events_max = 65536;
 constexpr int linger_ms = 50;
 // ZMQ_ZAP_ENFORCE_DOMAIN: in every libzmq since 4.3, but the header names it only with the draft interfaces.
 constexpr int option_zap_enforce_domain = 93;
 
-/// A frame on its way through libzmq, which frees it in its own thread.
-struct Parcel {
-    QueuedBytes queued;
-    std::size_t charged = 0;
-    Bytes bytes;
-    std::atomic<bool> packed{false};
-};
-
-void unpack(void*, void* hint) {
-    auto* parcel = static_cast<Parcel*>(hint);
-    // Pairs with the store below: libzmq orders the two threads, and this says so to whoever checks for races.
-    [[maybe_unused]] bool packed = parcel->packed.load(std::memory_order_acquire);
-    parcel->queued->fetch_sub(parcel->charged, std::memory_order_relaxed);
-    delete parcel;
-}
-
 }  // namespace
 
-Sent send_frame(zmq::socket_t& socket, FrameKind kind, BytesView bytes, const QueuedBytes& queued) {
-    auto parcel = std::make_unique<Parcel>();
-    parcel->queued = queued;
-    parcel->charged = bytes.size() + frame_overhead_bytes;
-    parcel->bytes.reserve(bytes.size() + 1);
-    parcel->bytes.push_back(char(kind));
-    parcel->bytes += bytes;
-    queued->fetch_add(parcel->charged, std::memory_order_relaxed);
-    parcel->packed.store(true, std::memory_order_release);
-
+Sent send_frame(zmq::socket_t& socket, FrameKind kind, BytesView bytes) {
     zmq_msg_t message;
-    Parcel* owned = parcel.release();
-    if (zmq_msg_init_data(&message, owned->bytes.data(), owned->bytes.size(), unpack, owned) != 0) {
-        unpack(nullptr, owned);
-        return Sent::full;
-    }
+    if (zmq_msg_init_size(&message, bytes.size() + 1) != 0) return Sent::gone;
+    auto* out = static_cast<char*>(zmq_msg_data(&message));
+    out[0] = char(kind);
+    std::copy(bytes.begin(), bytes.end(), out + 1);
     if (zmq_msg_send(&message, socket.handle(), ZMQ_DONTWAIT) >= 0) return Sent::yes;
-    const bool full = errno == EAGAIN;
     zmq_msg_close(&message);
-    return full ? Sent::full : Sent::gone;
+    return Sent::gone;
 }
 
 void set_limits(zmq::socket_t& socket, const SocketLimits& limits) {
@@ -59,10 +32,13 @@ void set_limits(zmq::socket_t& socket, const SocketLimits& limits) {
     socket.set(zmq::sockopt::linger, linger_ms);
     socket.set(zmq::sockopt::maxmsgsize, std::int64_t(limits.frame_bytes_max) + wrapping_bytes);
     socket.set(zmq::sockopt::handshake_ivl, limits.handshake_ms_max);
-    socket.set(zmq::sockopt::heartbeat_ivl, limits.heartbeat_ms);
-    socket.set(zmq::sockopt::heartbeat_timeout, limits.heartbeat_timeout_ms);
+    socket.set(zmq::sockopt::tcp_maxrt, limits.lost_ms_max);
+    // No limit on what waits to be read, and no heartbeats of libzmq's own: up to 4.3.5 it aborts the process when a
+    // connection ends while its input is held up by a full queue and a heartbeat, ours or a stranger's, comes up. What
+    // waits is bounded by the windows of the links and by the byte limit of the door instead.
+    socket.set(zmq::sockopt::rcvhwm, 0);
     socket.set(zmq::sockopt::sndhwm, 0);
-    socket.set(zmq::sockopt::rcvhwm, receive_frames_max);
+    socket.set(zmq::sockopt::heartbeat_ivl, 0);
 }
 
 void set_curve_client(zmq::socket_t& socket, const Identity& self, const CurveKey& server) {

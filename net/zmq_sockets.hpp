@@ -1,9 +1,7 @@
 // The few things that every ZeroMQ socket here needs, and the traps of libzmq 4.3 around them: nothing blocks, nothing
-// lingers, every socket is watched, and bytes that libzmq holds are counted until it lets go of them.
+// lingers, and every socket is watched.
 #pragma once
 
-#include <atomic>
-#include <memory>
 #include <optional>
 #include <string>
 
@@ -14,22 +12,17 @@
 
 namespace starling::net {
 
-/// Bytes that libzmq holds for one link; its own thread counts them down.
-using QueuedBytes = std::shared_ptr<std::atomic<std::size_t>>;
-constexpr std::size_t frame_overhead_bytes = 256;  // what a queued frame costs besides its bytes, about
+enum class Sent { yes, gone };
 
-enum class Sent { yes, full, gone };
-
-/// Sends `kind ‖ bytes` as the last part of a message, without waiting, and charges it to `queued` until it is on the
-/// wire.
-Sent send_frame(zmq::socket_t& socket, FrameKind kind, BytesView bytes, const QueuedBytes& queued);
+/// Sends `kind ‖ bytes` as the last part of a message, without waiting. libzmq takes as much as it is given; how much
+/// that may be is the link's business (links.hpp).
+Sent send_frame(zmq::socket_t& socket, FrameKind kind, BytesView bytes);
 
 /// What all of our TCP sockets share.
 struct SocketLimits {
     std::size_t frame_bytes_max = 0;
     int handshake_ms_max = 0;
-    int heartbeat_ms = 0;
-    int heartbeat_timeout_ms = 0;
+    int lost_ms_max = 0;  ///< a connection whose bytes the other machine does not acknowledge for so long is gone
 };
 void set_limits(zmq::socket_t& socket, const SocketLimits& limits);
 void set_curve_client(zmq::socket_t& socket, const Identity& self, const CurveKey& server);

@@ -235,7 +235,8 @@ TEST_CASE("a member that skips the last step of the door is not heard") {
 TEST_CASE("a member that speaks outside the grammar loses its link, and only its own") {
     Town town;
     const auto& host = town.host.identity;
-    for (const Bytes& wrong : {Bytes(), Bytes(1, '\x09'), Bytes(1, char(FrameKind::hello))}) {
+    for (const Bytes& wrong : {Bytes(), Bytes(1, '\x09'), Bytes(1, char(FrameKind::hello)),
+                               Bytes(5, char(FrameKind::alive)), Bytes(9, char(FrameKind::alive))}) {
         auto member = Identity::generate();
         const CurveEnds ends{member.curve_public(), host.curve_public()};
         Door door(town.mesh.secret, {member.node_key(), 1, 1});
@@ -311,6 +312,31 @@ TEST_CASE("a message of very many parts is stopped where it comes in") {
     ::kill(child, SIGKILL);
     ::waitpid(child, nullptr, 0);
     CHECK(most < before + 2 * rss_growth_max);
+    town.still_fine();
+}
+
+TEST_CASE("a flood from somebody who leaves while the host is busy does not end the host") {
+    Town town;
+    {
+        Stranger stranger;
+        stranger.use_curve(Identity::generate(), town.host.identity.curve_public());
+        stranger.socket.set(zmq::sockopt::heartbeat_ivl, 20);
+        stranger.socket.connect(town.endpoint);
+        for (int count = 0; count < 20000; ++count) stranger.say("x");
+        const auto before = town.refused(DoorRefusal::malformed);
+        REQUIRE(town.mesh.run_until([&] { return town.refused(DoorRefusal::malformed) > before; }));
+        for (int count = 0; count < 3; ++count) {
+            Stranger other;
+            other.use_curve(Identity::generate(), town.host.identity.curve_public());
+            other.socket.set(zmq::sockopt::heartbeat_ivl, 20);
+            other.socket.connect(town.endpoint);
+            for (int frame = 0; frame < 20000; ++frame) other.say("x");
+            // Just long enough for the handshake, then the host is busy with something else.
+            for (int turn = 0; turn < 8; ++turn) town.mesh.turn();
+            ::usleep(200000);
+        }
+        ::usleep(700000);
+    }
     town.still_fine();
 }
 

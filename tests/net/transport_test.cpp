@@ -205,6 +205,44 @@ TEST_CASE("a link over its byte cap is dropped with a reason, and comes back") {
     REQUIRE(mesh.run_until([&] { return mesh.full() && fast.ups == 2; }));
 }
 
+TEST_CASE("a reader that is slow costs neither side more than its bounds, and misses nothing") {
+    SmallMesh mesh;
+    auto& a = mesh.add(loopback_options());
+    auto& b = mesh.add(loopback_options());
+    REQUIRE(mesh.run_until([&] { return mesh.full(); }));
+    const Bytes chunk(512 << 10, 'c');
+    const std::size_t chunks = 80;  // five windows, within the cap of the link
+    for (std::size_t count = 0; count < chunks; ++count) REQUIRE(a.transport->send(b.key(), chunk));
+    for (int turns = 0; turns < 200; ++turns) {
+        for (const auto& event : a.transport->poll(Milliseconds(1))) a.take(event);
+    }
+    CHECK(a.transport->links()[0].bytes_queued >= chunks * chunk.size());
+    REQUIRE(mesh.run_until([&] { return b.messages.size() == chunks; }));
+    REQUIRE(mesh.run_until([&] { return a.transport->links()[0].bytes_queued == 0; }));
+    CHECK(a.downs + b.downs == 0);
+}
+
+TEST_CASE("a peer that stands still is let go and comes back, and one's own standstill is not blamed on others") {
+    SmallMesh mesh;
+    auto options = loopback_options();
+    options.heartbeat_ms = Milliseconds(40);
+    options.heartbeat_timeout_ms = Milliseconds(100);
+    auto& a = mesh.add(options);
+    auto& b = mesh.add(options);
+    REQUIRE(mesh.run_until([&] { return mesh.full(); }));
+    std::this_thread::sleep_for(Milliseconds(1000));
+    mesh.run_for(Milliseconds(300));
+    CHECK(a.downs + b.downs == 0);
+
+    const auto give_up = Clock::now() + std::chrono::seconds(20);
+    while (a.downs == 0 && Clock::now() < give_up) {
+        for (const auto& event : a.transport->poll(Milliseconds(10))) a.take(event);
+    }
+    CHECK(a.downs == 1);
+    CHECK(a.last_reason == "the peer fell silent");
+    REQUIRE(mesh.run_until([&] { return b.downs == 1 && mesh.full(); }));
+}
+
 TEST_CASE("a port that is taken, or options that make no sense, are faults") {
     SmallMesh mesh;
     auto& first = mesh.add(loopback_options());
