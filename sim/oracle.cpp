@@ -1,6 +1,7 @@
 #include "sim/oracle.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "crdt/views.hpp"
 
@@ -144,21 +145,26 @@ Verdict judge_equals(const crdt::State& a, const crdt::State& b) {
     return std::nullopt;
 }
 
-std::set<crdt::Slot> Mirror::refresh(const crdt::State& state) {
+Moved Mirror::refresh(const crdt::State& state) {
     std::map<crdt::Slot, std::vector<crdt::Dot>> now;
     for (const auto& [id, origin] : state.origins()) {
         for (const auto& [seq, entry] : origin.live) now[entry.slot].push_back({id, seq});
     }
-    std::set<crdt::Slot> changed;
+    Moved moved;
     for (const auto& [slot, dots] : now) {
         const auto at = dots_.find(slot);
-        if (at == dots_.end() || at->second != dots) changed.insert(slot);
+        const auto before = at == dots_.end() ? std::vector<crdt::Dot>() : at->second;
+        if (before == dots) continue;
+        moved.slots.insert(slot);
+        if (slot.type == crdt::Type::journal)
+            std::set_difference(dots.begin(), dots.end(), before.begin(), before.end(),
+                                std::inserter(moved.journaled, moved.journaled.end()));
     }
     for (const auto& [slot, dots] : dots_) {
-        if (!now.contains(slot)) changed.insert(slot);
+        if (!now.contains(slot)) moved.slots.insert(slot);
     }
     dots_ = std::move(now);
-    return changed;
+    return moved;
 }
 
 }  // namespace starling::sim

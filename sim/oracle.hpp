@@ -35,12 +35,17 @@ class Oracle {
 /// Two replicas with closed windows and equal versions hold equal live entries (rule 1).
 Verdict judge_equals(const crdt::State& a, const crdt::State& b);
 
-/// What became different between two readings of a state: the slots whose live dots changed, and the journal entries
-/// that came. Held against the changes that watchers were told of.
+/// What became different between two readings of a state.
+struct Moved {
+    std::set<crdt::Slot> slots;     ///< whose live dots changed
+    std::set<crdt::Dot> journaled;  ///< journal entries that came
+};
+
+/// Remembers a state's live dots, so that what changed can be held against what watchers were told.
 class Mirror {
   public:
-    /// Remembers the state as it is; returns the slots that changed since the last call.
-    std::set<crdt::Slot> refresh(const crdt::State& state);
+    /// What changed since the last call. O(live).
+    Moved refresh(const crdt::State& state);
 
   private:
     std::map<crdt::Slot, std::vector<crdt::Dot>> dots_;

@@ -125,8 +125,14 @@ class Schedule {
     /// Watchers of a changeset or a diff are told of exactly what changed.
     void judge_changes(Node& node, const Changes& changes) {
         std::set<Slot> told;
-        for (const auto& change : changes) told.insert(change.slot);
-        expect(node.mirror.refresh(node.state()) == told, "watchers are not told of exactly what changed");
+        std::set<Dot> journaled;
+        for (const auto& change : changes) {
+            told.insert(change.slot);
+            if (change.appended) journaled.insert(*change.appended);
+        }
+        const auto moved = node.mirror.refresh(node.state());
+        expect(moved.slots == told, "watchers are not told of exactly what changed");
+        expect(moved.journaled == journaled, "watchers are not told of exactly the journal entries that came");
     }
 
     // -- writing

@@ -1,0 +1,23 @@
+// `starling sim`: seeds in, one line a seed out, and the story of whatever failed.
+#pragma once
+
+#include <cstdint>
+#include <iosfwd>
+
+namespace starling::sim {
+
+inline constexpr std::uint64_t command_nodes_max = 64;
+
+struct Command {
+    std::uint64_t nodes = 5;  ///< 1 … command_nodes_max
+    std::uint64_t seed = 1;
+    std::uint64_t seeds = 1;  ///< runs seed, seed + 1, …
+    bool json = false;        ///< objects instead of words
+};
+
+/// Prints a line for each seed to `out`, and stories of failures to `err`. 0 when all seeds are good, 1 when one is
+/// not, 2 when the command makes no sense. While it runs, an assertion that fails names the seed before the process
+/// ends.
+int run_command(const Command& command, std::ostream& out, std::ostream& err);
+
+}  // namespace starling::sim

@@ -1,0 +1,112 @@
+// The world: peers, each with its own clock, over the virtual network, driven by one queue of events. It is what a node
+// is around its peer (transport, timers, threads), made of nothing but a seed, so it can be run again.
+//
+// Whoever wants to know what happens at the nodes, or to live in them (a disk, an application), is an Observer.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "peer/peer.hpp"
+#include "sim/network.hpp"
+#include "sim/trace.hpp"
+
+namespace starling::sim {
+
+struct WorldOptions {
+    std::size_t nodes = 3;
+    Edges edges;
+    NetworkOptions network;
+    gossip::Limits limits;
+    std::uint64_t skew_us_max = 2'000;  ///< wall clocks are wrong by up to this, either way
+};
+
+/// What a node has around its peer. Called in the order of attachment, right after the peer returned.
+class Observer {
+  public:
+    virtual ~Observer() = default;
+    /// A peer begins with an empty memory.
+    virtual void started(Place) {}
+    /// The peer was destroyed, with all that was in its memory.
+    virtual void stopped(Place) {}
+    /// The peer handled an input. The sends are on their way; whatever else the effects ask for is the observer's.
+    virtual void handled(Place, const gossip::Effects&) {}
+};
+
+/// Invariants: a peer exists while its node runs; time never goes back; the trace holds every event that happened.
+/// Thread rule: one thread at a time.
+class World {
+  public:
+    World(const WorldOptions& options, Random random);
+    World(const World&) = delete;
+    World& operator=(const World&) = delete;
+
+    void attach(Observer& observer) { observers_.push_back(&observer); }
+    /// Starts every node and dials every link.
+    void start();
+
+    std::size_t nodes() const { return nodes_.size(); }
+    const crdt::NodeKey& key(Place place) const { return nodes_[place].key; }
+    /// nullptr while the node is down.
+    const peer::Peer* peer(Place place) const { return nodes_[place].peer.get(); }
+    bool paused(Place place) const { return nodes_[place].paused_until_us > queue_.now_us(); }
+    std::uint64_t now_us() const { return queue_.now_us(); }
+    Network& network() { return network_; }
+    const Network& network() const { return network_; }
+    Trace& trace() { return trace_; }
+    const Trace& trace() const { return trace_; }
+
+    /// Calls `act` at a time, in the order of the queue.
+    void at(std::uint64_t time_us, std::function<void()> act);
+    /// The next event; false when there is none up to `until_us`, and time is then `until_us` at most.
+    bool step(std::uint64_t until_us);
+
+    using Committed = std::function<void(const crdt::Result<peer::Commit>&)>;
+    /// One local transaction. `committed` is called with how it ended, before anything that follows from it happens.
+    /// The node must run.
+    void write(Place place, const std::function<void(crdt::Transaction&)>& write, const Committed& committed);
+    void flush(Place place);
+
+    // -- faults of nodes; those of links are the network's
+    void crash(Place place);
+    /// The same node key, an empty memory: a new life.
+    void restart(Place place);
+    /// The node stands still until a time: what arrives for it waits.
+    void pause(Place place, std::uint64_t until_us);
+    /// Its wall clock jumps to another error.
+    void set_clock(Place place, std::int64_t error_us);
+
+    /// Changes the bytes of messages as they are sent, when set: a relay that lies, for tests of the judges.
+    using Tamper = std::function<crdt::Bytes(Place from, Place to, crdt::Bytes)>;
+    Tamper tamper;
+
+    void check() const;
+
+  private:
+    struct Node {
+        crdt::NodeKey key{};
+        std::unique_ptr<peer::Peer> peer;
+        std::int64_t clock_error_us = 0;
+        std::uint64_t paused_until_us = 0;
+        std::uint64_t wake_us = UINT64_MAX;  ///< when the pending tick is due
+        std::uint64_t timer = 0;             ///< which tick is the pending one
+    };
+
+    void boot(Place place);
+    gossip::Now now(Place place) const;
+    void handle(Place place, const gossip::Input& input);
+    void happen(Event& event);
+    Place place_of(const crdt::NodeKey& key) const;
+
+    Queue queue_;
+    Random random_;
+    WorldOptions options_;
+    Trace trace_;
+    std::vector<Node> nodes_;
+    Network network_;
+    std::vector<Observer*> observers_;
+    std::vector<std::function<void()>> scripts_;
+};
+
+}  // namespace starling::sim
