@@ -108,6 +108,7 @@ void Engine::send(const NodeKey& peer, const Message& message) {
     auto& link = at->second;
     auto bytes = encode(replica_.space(), message, link.refs_out);
     link.bytes_out += bytes.size();
+    counters_.bytes_sent += bytes.size();
     ++link.messages_out;
     if (!std::holds_alternative<Changesets>(message)) counters_.control_bytes_sent += bytes.size();
     effects_.sends.push_back({peer, std::move(bytes)});

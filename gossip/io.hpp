@@ -104,6 +104,8 @@ struct Counters {
     std::uint64_t changesets_sent = 0, changesets_received = 0, changesets_redundant = 0;
     std::uint64_t changeset_bytes_sent = 0;  ///< bodies and headers, without digests and requests
     std::uint64_t control_bytes_sent = 0;    ///< everything else
+    std::uint64_t bytes_sent = 0;            ///< messages of every kind, as encoded for their links
+    std::uint64_t body_bytes_applied = 0;  ///< bodies of the changesets that became part of the state, own and others'
     std::uint64_t pulls = 0, diffs = 0, diffs_failed = 0;
     std::uint64_t malformed = 0, refused = 0;
     std::uint64_t clock_warnings = 0;  ///< stamps more than a minute ahead of the wall clock

@@ -20,6 +20,7 @@ void Engine::cut_window() {
 void Engine::publish(Changeset changeset) {
     const auto shared = std::make_shared<const Changeset>(std::move(changeset));
     log_.append(shared, now_.mono_us);
+    counters_.body_bytes_applied += shared->body.size();
     effects_.persist.push_back(shared);
     raised(shared->origin);
     push(shared, std::nullopt);
@@ -105,6 +106,7 @@ void Engine::apply_now(const WaitingChangeset& waiting) {
         report("the clock of " + short_name(changeset->origin.node) + " is more than a minute ahead of this node's");
     }
     log_.append(changeset, now_.mono_us);
+    counters_.body_bytes_applied += changeset->body.size();
     effects_.persist.push_back(changeset);
     effects_.delivered.push_back({std::move(changes), changeset->origin});
     raised(changeset->origin);

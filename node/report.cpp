@@ -42,6 +42,8 @@ NodeCounters counters_of(const gossip::Counters& from, const net::DoorCounters& 
     to.changesets_redundant = from.changesets_redundant;
     to.changeset_bytes_sent = from.changeset_bytes_sent;
     to.control_bytes_sent = from.control_bytes_sent;
+    to.bytes_sent = from.bytes_sent;
+    to.body_bytes_applied = from.body_bytes_applied;
     to.pulls = from.pulls;
     to.diffs = from.diffs;
     to.diffs_failed = from.diffs_failed;
@@ -53,6 +55,7 @@ NodeCounters counters_of(const gossip::Counters& from, const net::DoorCounters& 
     to.door_admitted = door.admitted;
     for (const auto refused : door.refused) to.door_refused += refused;
     to.beacons_heard = door.beacons_heard;
+    to.beacons_ignored = door.beacons_ignored;
     return to;
 }
 

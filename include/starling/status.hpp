@@ -31,6 +31,8 @@ struct NodeCounters {
     std::uint64_t changesets_sent = 0, changesets_received = 0, changesets_redundant = 0;
     std::uint64_t changeset_bytes_sent = 0;     ///< the data itself
     std::uint64_t control_bytes_sent = 0;       ///< digests, requests and all else
+    std::uint64_t bytes_sent = 0;               ///< messages of every kind, without encryption's overhead
+    std::uint64_t body_bytes_applied = 0;       ///< of the changesets that became part of the data, without headers
     std::uint64_t pulls = 0;                    ///< ranges asked for out of a peer's log
     std::uint64_t diffs = 0, diffs_failed = 0;  ///< comparisons of whole states
     std::uint64_t malformed = 0, refused = 0;   ///< messages that break the protocol, changesets that break the rules
@@ -39,7 +41,9 @@ struct NodeCounters {
     std::uint64_t update_needed = 0;            ///< changesets of a newer format than this build can apply
     std::uint64_t door_admitted = 0;            ///< connections that proved membership
     std::uint64_t door_refused = 0;             ///< connections that did not
-    std::uint64_t beacons_heard = 0;
+    std::uint64_t beacons_heard = 0;            ///< of members
+    std::uint64_t beacons_ignored =
+        0;  ///< of strangers, other meshes, and replays: whoever lacks the secret gets no answer
 };
 
 /// Why connections were turned away at the door, and how often.
