@@ -1,0 +1,154 @@
+// A write is first read from its request into something that can be applied, then applied: so that nothing of a
+// transaction is written when one of its writes is not what it should be.
+#include <functional>
+#include <map>
+#include <vector>
+
+#include "cli/data_operations.hpp"
+#include "cli/json_value.hpp"
+#include "cli/node_report.hpp"
+#include "cli/request.hpp"
+
+namespace starling::cli {
+namespace {
+
+using crdt::Fault;
+using crdt::FaultCode;
+using crdt::Result;
+
+constexpr std::size_t writes_max = 100'000;  // of one transaction
+
+using Write = std::function<void(Tx&)>;
+using ReadWrite = Result<Write> (*)(const Node&, const Json&);
+
+/// The first fault among arguments of which one is a fault.
+template <class First, class... More>
+Fault fault_of(const First& first, const More&... more) {
+    if constexpr (sizeof...(more) > 0) {
+        return first ? fault_of(more...) : first.fault();
+    } else {
+        return first.fault();
+    }
+}
+
+Result<Write> put(const Node& node, const Json& request) {
+    auto map = text_in(request, "map");
+    auto field = scalar_in(request, "field");
+    auto value = value_in(request, "value");
+    if (!map || !field || !value) return fault_of(map, field, value);
+    return Write([handle = node.map<Value, Value>(*map), field = std::move(*field), value = std::move(*value)](Tx& tx) {
+        tx.put(handle, field, value);
+    });
+}
+
+Result<Write> erase(const Node& node, const Json& request) {
+    auto map = text_in(request, "map");
+    auto field = scalar_in(request, "field");
+    if (!map || !field) return fault_of(map, field);
+    return Write(
+        [handle = node.map<Value, Value>(*map), field = std::move(*field)](Tx& tx) { tx.erase(handle, field); });
+}
+
+Result<Write> incr(const Node& node, const Json& request) {
+    auto counter = text_in(request, "counter");
+    auto amount = integer_in(request, "amount");
+    if (!counter || !amount) return fault_of(counter, amount);
+    return Write([handle = node.counter(*counter), amount = *amount](Tx& tx) { tx.add(handle, amount); });
+}
+
+Result<Write> add(const Node& node, const Json& request) {
+    auto set = text_in(request, "set");
+    auto element = scalar_in(request, "element");
+    if (!set || !element) return fault_of(set, element);
+    return Write(
+        [handle = node.set<Value>(*set), element = std::move(*element)](Tx& tx) { tx.insert(handle, element); });
+}
+
+Result<Write> rm(const Node& node, const Json& request) {
+    auto set = text_in(request, "set");
+    auto element = scalar_in(request, "element");
+    if (!set || !element) return fault_of(set, element);
+    return Write(
+        [handle = node.set<Value>(*set), element = std::move(*element)](Tx& tx) { tx.remove(handle, element); });
+}
+
+Result<Write> set(const Node& node, const Json& request) {
+    auto key = text_in(request, "register");
+    auto value = value_in(request, "value");
+    if (!key || !value) return fault_of(key, value);
+    return Write([handle = node.reg<Value>(*key), value = std::move(*value)](Tx& tx) { tx.set(handle, value); });
+}
+
+Result<Write> append(const Node& node, const Json& request) {
+    auto key = text_in(request, "journal");
+    auto value = value_in(request, "value");
+    if (!key || !value) return fault_of(key, value);
+    return Write([handle = node.journal<Value>(*key), value = std::move(*value)](Tx& tx) { tx.append(handle, value); });
+}
+
+ReadWrite write_named(const std::string& op) {
+    static const std::map<std::string_view, ReadWrite> writes{
+        {"put", put}, {"erase", erase}, {"incr", incr}, {"add", add}, {"rm", rm}, {"set", set}, {"append", append}};
+    auto at = writes.find(op);
+    return at == writes.end() ? nullptr : at->second;
+}
+
+Result<std::vector<Write>> writes_of(const Node& node, const Json& request) {
+    auto list = request.find("writes");
+    if (list == request.end() || !list->is_array()) return Fault{FaultCode::malformed, "\"writes\" must be a list"};
+    if (list->size() > writes_max) {
+        return Fault{FaultCode::too_large, "a transaction takes at most " + std::to_string(writes_max) + " writes"};
+    }
+    std::vector<Write> writes;
+    for (const Json& item : *list) {
+        auto op = item.is_object() ? text_in(item, "op") : Fault{FaultCode::malformed, "a write is an object"};
+        if (!op) return op.fault();
+        ReadWrite read = write_named(*op);
+        if (!read) return Fault{FaultCode::malformed, "there is no write '" + *op + "'"};
+        auto write = read(node, item);
+        if (!write) return write.fault();
+        writes.push_back(std::move(*write));
+    }
+    return writes;
+}
+
+/// What a single write changed, in the words of its answer; `erase` and `rm` of what is not there are told apart.
+Json answer_of(const Node& node, const std::string& op, const Json& request, const Commit& commit) {
+    if (!commit.wrote() && op == "erase") {
+        return error_answer(error_code::absent, "the field is not there: nothing to erase");
+    }
+    if (!commit.wrote() && op == "rm") {
+        return error_answer(error_code::absent, "the element is not there: nothing to remove");
+    }
+    Json answer = ok_answer();
+    if (op == "incr") answer["value"] = node.counter(request["counter"].get<std::string>()).value();
+    answer["wrote"] = commit.wrote();
+    answer["version"] = commit.version().to_string();
+    return answer;
+}
+
+}  // namespace
+
+std::optional<Json> run_write(const Node& node, const std::string& op, const Json& request) {
+    std::vector<Write> writes;
+    if (op == "transact") {
+        auto list = writes_of(node, request);
+        if (!list) return bad_request(list);
+        writes = std::move(*list);
+    } else {
+        ReadWrite read = write_named(op);
+        if (!read) return std::nullopt;
+        auto write = read(node, request);
+        if (!write) return bad_request(write);
+        writes.push_back(std::move(*write));
+    }
+    const auto began_us = monotonic_us();
+    auto commit = node.transact([&](Tx& tx) {
+        for (const Write& write : writes) write(tx);
+    });
+    Json answer = answer_of(node, op, request, commit);
+    answer["began_us"] = began_us;
+    return answer;
+}
+
+}  // namespace starling::cli

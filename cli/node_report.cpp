@@ -1,0 +1,132 @@
+#include "cli/node_report.hpp"
+
+#include <chrono>
+
+#include "cli/json_value.hpp"
+
+namespace starling::cli {
+namespace {
+
+std::int64_t us_of(Stamp stamp) {
+    return stamp.time_since_epoch().count();
+}
+
+Json counters_of(const NodeCounters& counters) {
+    return {{"changesets_sent", counters.changesets_sent},
+            {"changesets_received", counters.changesets_received},
+            {"changesets_redundant", counters.changesets_redundant},
+            {"changeset_bytes_sent", counters.changeset_bytes_sent},
+            {"control_bytes_sent", counters.control_bytes_sent},
+            {"bytes_sent", counters.bytes_sent},
+            {"body_bytes_applied", counters.body_bytes_applied},
+            {"pulls", counters.pulls},
+            {"diffs", counters.diffs},
+            {"diffs_failed", counters.diffs_failed},
+            {"malformed", counters.malformed},
+            {"refused", counters.refused},
+            {"clock_warnings", counters.clock_warnings},
+            {"faults", counters.faults},
+            {"update_needed", counters.update_needed},
+            {"door_admitted", counters.door_admitted},
+            {"door_refused", counters.door_refused},
+            {"beacons_heard", counters.beacons_heard}};
+}
+
+Json report_change(const Change& change) {
+    Json json{{"type", name_of(change.type)}, {"key", change.key}};
+    if (!change.field.is_nil()) json["field"] = to_json(change.field);
+    if (change.type == Type::journal) {
+        Json appended = Json::array();
+        for (const auto& entry : change.appended) appended.push_back(report(entry));
+        json["appended"] = std::move(appended);
+    } else if (change.value) {
+        json["value"] = to_json(*change.value);
+    } else {
+        json["gone"] = true;
+    }
+    return json;
+}
+
+}  // namespace
+
+Json report(const PeerStatus& peer) {
+    return {{"id", peer.id.to_string()},
+            {"address", peer.address},
+            {"we_dialled", peer.we_dialled},
+            {"connected_ms", peer.connected.count()},
+            {"lag", peer.lag},
+            {"behind", peer.behind},
+            {"bytes_in", peer.bytes_in},
+            {"bytes_out", peer.bytes_out},
+            {"synced", peer.synced}};
+}
+
+Json report(const Status& status) {
+    Json peers = Json::array(), refusals = Json::object();
+    std::uint64_t bytes_in = 0, bytes_out = 0;
+    for (const auto& peer : status.peers) {
+        peers.push_back(report(peer));
+        bytes_in += peer.bytes_in;
+        bytes_out += peer.bytes_out;
+    }
+    for (const auto& refusal : status.refusals) refusals[refusal.reason] = refusal.count;
+    return {{"node", status.id.to_string()},
+            {"mesh", status.mesh_id},
+            {"port", status.port},
+            {"addresses", status.addresses},
+            {"version", status.version.to_string()},
+            {"events", events_in(status.version)},
+            {"fingerprint", status.fingerprint},
+            {"live_entries", status.live_entries},
+            {"log_bytes", status.log_bytes},
+            {"waiting_bytes", status.waiting_bytes},
+            {"bytes_in", bytes_in},
+            {"bytes_out", bytes_out},
+            {"synced", status.synced},
+            {"full_mesh", status.full_mesh},
+            {"update_needed", status.update_needed},
+            {"peers", std::move(peers)},
+            {"counters", counters_of(status.counters)},
+            {"refusals", std::move(refusals)},
+            {"faults", status.faults}};
+}
+
+Json report(const std::vector<Reason>& reasons) {
+    Json json = Json::array();
+    for (const auto& reason : reasons) {
+        json.push_back({{"dot", reason.dot.to_string()},
+                        {"stamp_us", us_of(reason.stamp)},
+                        {"depth", reason.depth},
+                        {"decides", reason.decides},
+                        {"value", to_json(reason.value)}});
+    }
+    return json;
+}
+
+Json report(const JournalEntry& entry) {
+    return {{"dot", entry.dot.to_string()}, {"stamp_us", us_of(entry.stamp)}, {"value", to_json(entry.value)}};
+}
+
+Json report(const Changes& changes, std::int64_t at_us) {
+    Json list = Json::array();
+    for (const auto& change : changes) list.push_back(report_change(change));
+    Json json{{"origin", changes.origin ? Json(changes.origin->to_string()) : Json()},
+              {"local", changes.local},
+              {"at_us", at_us},
+              {"changes", std::move(list)}};
+    if (changes.overflow) json["overflow"] = true;
+    return {{"v", protocol_version}, {"change", std::move(json)}};
+}
+
+std::uint64_t events_in(const Version& version) {
+    std::uint64_t events = 0;
+    for (const auto& [replica, seq] : version.lines()) events += seq;
+    return events;
+}
+
+std::int64_t monotonic_us() {
+    auto now = std::chrono::steady_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+}
+
+}  // namespace starling::cli

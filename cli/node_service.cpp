@@ -1,0 +1,123 @@
+#include "cli/node_service.hpp"
+
+#include <unistd.h>
+
+#include "cli/data_operations.hpp"
+#include "cli/node_report.hpp"
+#include "cli/request.hpp"
+
+namespace starling::cli {
+namespace {
+
+using crdt::Fault;
+using crdt::FaultCode;
+using crdt::Result;
+
+constexpr std::size_t name_digits_min = 4;
+
+const char* code_of(Errc error) {
+    switch (error) {
+        case Errc::invalid_argument:
+            return error_code::input;
+        case Errc::too_large:
+            return error_code::too_large;
+        case Errc::reserved_key:
+        case Errc::counter_overflow:
+            return error_code::refused;
+        default:
+            return error_code::unavailable;
+    }
+}
+
+Json invite(const Node& node) {
+    Json answer = ok_answer();
+    answer["join_code"] = node.join_code();
+    return answer;
+}
+
+Json peers(const Node& node) {
+    Json list = Json::array();
+    for (const auto& peer : node.peers()) list.push_back(report(peer));
+    Json answer = ok_answer();
+    answer["peers"] = std::move(list);
+    return answer;
+}
+
+}  // namespace
+
+Json NodeService::answer(const Json& request, ClientSession& session) {
+    try {
+        return dispatch(request["op"].get<std::string>(), request, session);
+    } catch (const Error& error) {
+        return error_answer(code_of(error.errc()), error.what());
+    }
+}
+
+Json NodeService::dispatch(const std::string& op, const Json& request, ClientSession& session) {
+    if (auto answer = run_write(node_, op, request)) return std::move(*answer);
+    if (auto answer = run_read(node_, op, request)) return std::move(*answer);
+    if (op == "watch") return watch(request, session);
+    if (op == "peers") return peers(node_);
+    if (op == "invite") return invite(node_);
+    if (op == "fault") return fault(request);
+    if (op == "status") {
+        Json answer = ok_answer();
+        answer.update(report(node_.status()));
+        answer["pid"] = ::getpid();
+        Json blocked = Json::array();
+        for (const auto& id : blocked_) blocked.push_back(id.to_string());
+        answer["blocked"] = std::move(blocked);
+        return answer;
+    }
+    if (op == "stop") {
+        stop_wanted_ = true;
+        return ok_answer();
+    }
+    return error_answer(error_code::usage, "this node knows no operation '" + op + "'");
+}
+
+Json NodeService::watch(const Json& request, ClientSession& session) const {
+    auto prefix = text_in(request, "prefix");
+    if (!prefix) return bad_request(prefix);
+    auto changed = [outbox = session.outbox](const Changes& changes) { outbox->push(report(changes, monotonic_us())); };
+    session.held.push_back(std::make_shared<Subscription>(node_.watch(*prefix, std::move(changed))));
+    return ok_answer();
+}
+
+Result<NodeId> NodeService::node_named(const std::string& text) const {
+    if (auto id = NodeId::parse(text)) return *id;
+    std::set<NodeId> found;
+    if (text.size() >= name_digits_min) {
+        for (const auto& id : blocked_) {
+            if (id.to_string().starts_with(text)) found.insert(id);
+        }
+        for (const auto& peer : node_.peers()) {
+            if (peer.id.to_string().starts_with(text)) found.insert(peer.id);
+        }
+    }
+    if (found.size() == 1) return *found.begin();
+    return Fault{FaultCode::malformed,
+                 (found.empty() ? "no peer is named '" : "more than one peer is named '") + text +
+                     "': give all 64 digits of a node's name, or the first few of a linked peer's ('starling peers')"};
+}
+
+/// {"block":[…]} adds to the blocked nodes, {"unblock":true} lets all of them in again.
+Json NodeService::fault(const Json& request) {
+    std::set<NodeId> blocked = blocked_;
+    if (request.contains("unblock")) blocked.clear();
+    if (request.contains("block")) {
+        if (!request["block"].is_array()) return error_answer(error_code::usage, "\"block\" must be a list of nodes");
+        for (const Json& item : request["block"]) {
+            auto id = node_named(item.is_string() ? item.get<std::string>() : std::string());
+            if (!id) return bad_request(id);
+            blocked.insert(*id);
+        }
+    }
+    node_.block_peers(blocked);
+    blocked_ = std::move(blocked);
+    Json answer = ok_answer();
+    answer["blocked"] = blocked_.size();
+    return answer;
+}
+
+}  // namespace starling::cli

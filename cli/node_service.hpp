@@ -1,0 +1,37 @@
+// The operations that a running node offers on its control socket.
+#pragma once
+
+#include <functional>
+#include <set>
+#include <string>
+
+#include <starling/starling.hpp>
+
+#include "cli/control_server.hpp"
+#include "cli/protocol.hpp"
+
+namespace starling::cli {
+
+/// Answers requests on a node. Thread rule: one thread calls answer(); `node` outlives the service and the sessions
+/// that it answered.
+class NodeService {
+  public:
+    explicit NodeService(const Node& node) : node_(node) {}
+
+    /// Never throws: errors of the node become error answers. Blocks no longer than the operation takes on local data.
+    Json answer(const Json& request, ClientSession& session);
+    /// A client asked the node to stop.
+    bool stop_wanted() const { return stop_wanted_; }
+
+  private:
+    Json dispatch(const std::string& op, const Json& request, ClientSession& session);
+    Json watch(const Json& request, ClientSession& session) const;
+    Json fault(const Json& request);
+    crdt::Result<NodeId> node_named(const std::string& text) const;
+
+    const Node& node_;
+    std::set<NodeId> blocked_;
+    bool stop_wanted_ = false;
+};
+
+}  // namespace starling::cli

@@ -1,0 +1,41 @@
+// The verbs of the command line. Each adds its subcommand to the parser; what a parsed command line stands for is left
+// in the Invocation, to be run once parsing is over.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/protocol.hpp"
+
+namespace starling::cli {
+
+/// What the command line says, for all verbs.
+struct Invocation {
+    std::string program = "starling";  ///< as it was called
+    std::string directory = "./starling";
+    bool json = false;
+    std::function<int()> run;  ///< returns an exit code
+};
+
+/// Adds a subcommand with --dir and --json.
+CLI::App& add_verb(CLI::App& app, Invocation& invocation, const std::string& name, const std::string& what);
+
+void add_mesh_verbs(CLI::App& app,
+                    Invocation& invocation);  ///< init, join, up, stop, invite, peers, status, wait, fault
+void add_map_verbs(CLI::App& app, Invocation& invocation);  ///< put, get, erase, import
+void add_type_verbs(CLI::App& app,
+                    Invocation& invocation);  ///< incr, count, add, rm, members, set, show, append, since
+void add_look_verbs(CLI::App& app, Invocation& invocation);   ///< watch, keys, explain
+void add_trial_verbs(CLI::App& app, Invocation& invocation);  ///< demo, sim
+
+/// Sends one request to the node in the directory and prints its answer: with --json the whole of it, else what `print`
+/// writes to stdout. Returns an exit code.
+int ask(const Invocation& invocation, Json request, const std::function<void(const Json&)>& print);
+
+/// An answer without its protocol members, as --json prints it.
+Json payload_of(Json answer);
+
+}  // namespace starling::cli

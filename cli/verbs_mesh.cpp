@@ -1,0 +1,199 @@
+#include <iomanip>
+#include <iostream>
+#include <memory>
+#include <thread>
+
+#include <starling/starling.hpp>
+
+#include "cli/control_client.hpp"
+#include "cli/exit_codes.hpp"
+#include "cli/messages.hpp"
+#include "cli/up.hpp"
+#include "cli/verbs.hpp"
+
+namespace starling::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+constexpr std::chrono::milliseconds ask_again_ms{20};
+
+int run_init(const Invocation& invocation) {
+    try {
+        const std::string code = Node::create_mesh(invocation.directory);
+        if (invocation.json) {
+            std::cout << to_line({{"dir", invocation.directory}, {"join_code", code}});
+        } else {
+            std::cout << code << '\n';
+        }
+        return exit_ok;
+    } catch (const Error& error) {
+        return complain(error);
+    }
+}
+
+int run_join(const Invocation& invocation, const std::string& code) {
+    try {
+        Node::join(invocation.directory, code);
+        if (invocation.json) std::cout << to_line({{"dir", invocation.directory}, {"joined", true}});
+        return exit_ok;
+    } catch (const Error& error) {
+        return complain(error);
+    }
+}
+
+void add_beginnings(CLI::App& app, Invocation& invocation) {
+    CLI::App& init = add_verb(app, invocation, "init", "Make a mesh in a directory and print its join code");
+    init.footer("The join code is the secret of the mesh: show it to whom may join, and to nobody else.");
+    init.callback([&invocation] { invocation.run = [&invocation] { return run_init(invocation); }; });
+
+    auto code = std::make_shared<std::string>();
+    CLI::App& join = add_verb(app, invocation, "join", "Make a directory belong to the mesh of a join code");
+    join.add_option("CODE", *code, "What 'starling init' or 'starling invite' printed")->required();
+    join.callback(
+        [&invocation, code] { invocation.run = [&invocation, code] { return run_join(invocation, *code); }; });
+
+    CLI::App& invite = add_verb(app, invocation, "invite", "Print the join code of the running node's mesh");
+    invite.callback([&invocation] {
+        invocation.run = [&invocation] {
+            return ask(invocation, {{"op", "invite"}},
+                       [](const Json& answer) { std::cout << answer["join_code"].get<std::string>() << '\n'; });
+        };
+    });
+}
+
+void add_up(CLI::App& app, Invocation& invocation) {
+    auto options = std::make_shared<UpOptions>();
+    auto no_discovery = std::make_shared<bool>(false);
+    CLI::App& verb = add_verb(app, invocation, "up",
+                              "Run the node of a directory, in the foreground, until Ctrl-C or 'starling stop'");
+    verb.add_option("--listen", options->listen,
+                    "ADDRESS, ADDRESS:PORT, [V6]:PORT or :PORT (default: every address, any port)");
+    verb.add_option("--peer", options->peers, "HOST:PORT of a node to dial, for where beacons do not reach; repeatable")
+        ->take_all()
+        ->allow_extra_args(false);
+    verb.add_option("--interface", options->interfaces, "Network card to find peers on; repeatable (default: all)")
+        ->take_all()
+        ->allow_extra_args(false);
+    verb.add_flag("--no-discovery", *no_discovery, "Send and hear no beacons");
+    verb.add_option("--discovery-port", options->discovery_port, "UDP port of the beacons (default 27465)");
+    verb.add_flag("-v,--verbose", options->verbose, "Say on stderr what happens");
+    verb.callback([&invocation, options, no_discovery] {
+        invocation.run = [&invocation, options, no_discovery] {
+            options->directory = invocation.directory;
+            options->json = invocation.json;
+            options->discovery = !*no_discovery;
+            return run_up(*options);
+        };
+    });
+    CLI::App& stop = add_verb(app, invocation, "stop", "End the running node");
+    stop.callback([&invocation] {
+        invocation.run = [&invocation] { return ask(invocation, {{"op", "stop"}}, [](const Json&) {}); };
+    });
+}
+
+void print_peers(const Json& answer) {
+    if (answer["peers"].empty()) {
+        std::cout << "no peer is linked\n";
+        return;
+    }
+    std::cout << "node      address                   lag  behind    bytes in   bytes out  state\n";
+    for (const Json& peer : answer["peers"]) {
+        std::cout << peer["id"].get<std::string>().substr(0, 8) << "  " << std::left << std::setw(22)
+                  << peer["address"].get<std::string>() << std::right << std::setw(7) << peer["lag"] << std::setw(8)
+                  << peer["behind"] << std::setw(12) << peer["bytes_in"] << std::setw(12) << peer["bytes_out"] << "  "
+                  << (peer["synced"].get<bool>() ? "in step" : "catching up") << '\n';
+    }
+}
+
+void print_status(const Json& answer) {
+    const auto text = [&](const char* name) { return answer[name].get<std::string>(); };
+    std::cout << "node         " << text("node") << "\nmesh         " << text("mesh") << "\nport         "
+              << answer["port"] << "\nversion      " << text("version") << "\nevents       " << answer["events"]
+              << "\nfingerprint  " << text("fingerprint") << "\nlive         " << answer["live_entries"]
+              << " entries, log " << answer["log_bytes"] << " bytes\ntraffic      " << answer["bytes_in"]
+              << " bytes in, " << answer["bytes_out"] << " out\nstate        "
+              << (answer["synced"].get<bool>() ? "in step with all linked peers"
+                  : answer["peers"].empty()    ? "no peer is linked"
+                                               : "catching up")
+              << '\n';
+    if (answer["update_needed"].get<bool>()) std::cout << "update       a node runs a newer format: update this one\n";
+    for (const Json& fault : answer["faults"]) std::cout << "fault        " << fault.get<std::string>() << '\n';
+    if (!answer["blocked"].empty())
+        std::cout << "blocked      " << answer["blocked"].size() << " nodes ('starling fault unblock')\n";
+    if (!answer["peers"].empty()) std::cout << '\n';
+    if (!answer["peers"].empty()) print_peers(answer);
+}
+
+int run_wait(const Invocation& invocation, const std::string& version, double seconds) {
+    auto client = ControlClient::connect(invocation.directory);
+    if (!client) return complain(exit_no_node, client.fault().what);
+    Json request{{"op", "synced"}};
+    if (!version.empty()) request["version"] = version;
+    const auto deadline = Clock::now() + std::chrono::duration<double>(seconds);
+    for (;;) {
+        auto answer = client->call(request);
+        if (!answer) return complain(exit_no_node, answer.fault().what);
+        if (!answer->value("ok", false))
+            return complain(exit_input, (*answer)["error"].value("message", "the node refused"));
+        if (answer->value("synced", false)) return exit_ok;
+        if (Clock::now() >= deadline) break;
+        std::this_thread::sleep_for(ask_again_ms);
+    }
+    return complain(exit_absent, version.empty() ? "not in step with a peer yet: see 'starling peers'"
+                                                 : "the version is not here yet: see 'starling peers'");
+}
+
+void add_looks(CLI::App& app, Invocation& invocation) {
+    CLI::App& peers = add_verb(app, invocation, "peers", "Print the linked peers: lag, bytes, state");
+    peers.callback(
+        [&invocation] { invocation.run = [&invocation] { return ask(invocation, {{"op", "peers"}}, print_peers); }; });
+    CLI::App& status =
+        add_verb(app, invocation, "status", "Print how the node is doing: version, fingerprint, traffic, peers");
+    status.callback([&invocation] {
+        invocation.run = [&invocation] { return ask(invocation, {{"op", "status"}}, print_status); };
+    });
+    struct Given {
+        std::string version;
+        double seconds = 10;
+    };
+    auto given = std::make_shared<Given>();
+    CLI::App& wait =
+        add_verb(app, invocation, "wait",
+                 "Wait until all linked peers hold the same as the node (at least one peer); exit 1 at the timeout");
+    wait.add_option("--version", given->version, "Wait instead until the node holds what this version covers");
+    wait.add_option("--timeout", given->seconds, "Seconds (default 10)")->check(CLI::Range(0.0, 86400.0));
+    wait.callback([&invocation, given] {
+        invocation.run = [&invocation, given] { return run_wait(invocation, given->version, given->seconds); };
+    });
+}
+
+/// The fault switch is for drills and tests, so that --help does not show it.
+void add_fault(CLI::App& app, Invocation& invocation) {
+    CLI::App& fault = add_verb(app, invocation, "fault", "Cut the links to some nodes, or let them in again");
+    fault.group("");
+    fault.require_subcommand(1);
+    const auto say = [](const Json& answer) { std::cout << "blocked nodes: " << answer["blocked"] << '\n'; };
+    auto nodes = std::make_shared<std::vector<std::string>>();
+    CLI::App& block = add_verb(fault, invocation, "block", "Cut the links to these nodes and ignore them");
+    block.add_option("NODE", *nodes, "Name of a node: all 64 digits, or the first few of a linked peer's")->required();
+    block.callback([&invocation, nodes, say] {
+        invocation.run = [&invocation, nodes, say] {
+            return ask(invocation, {{"op", "fault"}, {"block", *nodes}}, say);
+        };
+    });
+    CLI::App& unblock = add_verb(fault, invocation, "unblock", "Let all nodes in again");
+    unblock.callback([&invocation, say] {
+        invocation.run = [&invocation, say] { return ask(invocation, {{"op", "fault"}, {"unblock", true}}, say); };
+    });
+}
+
+}  // namespace
+
+void add_mesh_verbs(CLI::App& app, Invocation& invocation) {
+    add_beginnings(app, invocation);
+    add_up(app, invocation);
+    add_looks(app, invocation);
+    add_fault(app, invocation);
+}
+
+}  // namespace starling::cli

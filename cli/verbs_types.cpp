@@ -1,0 +1,131 @@
+#include <iostream>
+#include <memory>
+
+#include "cli/json_value.hpp"
+#include "cli/verbs.hpp"
+
+namespace starling::cli {
+namespace {
+
+struct Arguments {
+    std::string key, value, from;
+    std::int64_t amount = 1;
+};
+
+void print_value(const Json& answer) {
+    std::cout << for_people(answer["value"]) << '\n';
+}
+
+void nothing(const Json&) {}
+
+void add_counter_verbs(CLI::App& app, Invocation& invocation) {
+    auto given = std::make_shared<Arguments>();
+    CLI::App& incr = add_verb(app, invocation, "incr", "Add to a counter and print its sum");
+    incr.add_option("COUNTER", given->key, "Key of the counter")->required();
+    incr.add_option("N", given->amount, "How much; may be negative (default 1)");
+    incr.callback([&invocation, given] {
+        invocation.run = [&invocation, given] {
+            return ask(invocation, {{"op", "incr"}, {"counter", given->key}, {"amount", given->amount}}, print_value);
+        };
+    });
+    CLI::App& count = add_verb(app, invocation, "count", "Print the sum of a counter; 0 where nothing was added");
+    count.add_option("COUNTER", given->key, "Key of the counter")->required();
+    count.callback([&invocation, given] {
+        invocation.run = [&invocation, given] {
+            return ask(invocation, {{"op", "count"}, {"counter", given->key}}, print_value);
+        };
+    });
+}
+
+void add_set_verb(CLI::App& app, Invocation& invocation, const std::string& op, const std::string& what) {
+    auto given = std::make_shared<Arguments>();
+    CLI::App& verb = add_verb(app, invocation, op, what);
+    verb.add_option("SET", given->key, "Key of the set")->required();
+    verb.add_option("ELEMENT", given->value, "Element: JSON scalar if it parses as one, else text")->required();
+    verb.callback([&invocation, given, op] {
+        invocation.run = [&invocation, given, op] {
+            Json request{{"op", op}, {"set", given->key}, {"element", json_of_argument(given->value)}};
+            return ask(invocation, std::move(request), nothing);
+        };
+    });
+}
+
+void add_members(CLI::App& app, Invocation& invocation) {
+    auto given = std::make_shared<Arguments>();
+    CLI::App& verb = add_verb(app, invocation, "members",
+                              "Print a set, an element a line; with ELEMENT: exit 0 if it is in, else 1");
+    verb.add_option("SET", given->key, "Key of the set")->required();
+    auto* element = verb.add_option("ELEMENT", given->value, "Only ask whether this element is in");
+    verb.callback([&invocation, given, element] {
+        invocation.run = [&invocation, given, element] {
+            if (element->count() > 0) {
+                Json request{{"op", "has"}, {"set", given->key}, {"element", json_of_argument(given->value)}};
+                return ask(invocation, std::move(request), nothing);
+            }
+            return ask(invocation, {{"op", "members"}, {"set", given->key}}, [](const Json& answer) {
+                for (const Json& member : answer["members"]) std::cout << for_people(member) << '\n';
+            });
+        };
+    });
+}
+
+void add_register_verbs(CLI::App& app, Invocation& invocation) {
+    auto given = std::make_shared<Arguments>();
+    CLI::App& set = add_verb(app, invocation, "set", "Write a register");
+    set.add_option("REGISTER", given->key, "Key of the register")->required();
+    set.add_option("VALUE", given->value, "Value: JSON if it parses as JSON, else text")->required();
+    set.callback([&invocation, given] {
+        invocation.run = [&invocation, given] {
+            Json request{{"op", "set"}, {"register", given->key}, {"value", json_of_argument(given->value)}};
+            return ask(invocation, std::move(request), nothing);
+        };
+    });
+    CLI::App& show = add_verb(app, invocation, "show", "Print a register; exit 1 where it was never written");
+    show.add_option("REGISTER", given->key, "Key of the register")->required();
+    show.callback([&invocation, given] {
+        invocation.run = [&invocation, given] {
+            return ask(invocation, {{"op", "show"}, {"register", given->key}}, print_value);
+        };
+    });
+}
+
+void add_journal_verbs(CLI::App& app, Invocation& invocation) {
+    auto given = std::make_shared<Arguments>();
+    CLI::App& append = add_verb(app, invocation, "append", "Append to a journal");
+    append.add_option("JOURNAL", given->key, "Key of the journal")->required();
+    append.add_option("VALUE", given->value, "Value: JSON if it parses as JSON, else text")->required();
+    append.callback([&invocation, given] {
+        invocation.run = [&invocation, given] {
+            Json request{{"op", "append"}, {"journal", given->key}, {"value", json_of_argument(given->value)}};
+            return ask(invocation, std::move(request), nothing);
+        };
+    });
+    CLI::App& since =
+        add_verb(app, invocation, "since",
+                 "Print a journal, a value a line; with --json its entries and the version to go on from");
+    since.add_option("JOURNAL", given->key, "Key of the journal")->required();
+    since.add_option("--from", given->from,
+                     "Only what this version does not cover (from an earlier 'since --json' or 'status')");
+    since.callback([&invocation, given] {
+        invocation.run = [&invocation, given] {
+            Json request{{"op", "since"}, {"journal", given->key}};
+            if (!given->from.empty()) request["from"] = given->from;
+            return ask(invocation, std::move(request), [](const Json& answer) {
+                for (const Json& entry : answer["entries"]) std::cout << for_people(entry["value"]) << '\n';
+            });
+        };
+    });
+}
+
+}  // namespace
+
+void add_type_verbs(CLI::App& app, Invocation& invocation) {
+    add_counter_verbs(app, invocation);
+    add_set_verb(app, invocation, "add", "Add an element to a set");
+    add_set_verb(app, invocation, "rm", "Remove an element from a set; exit 1 where it is not in");
+    add_members(app, invocation);
+    add_register_verbs(app, invocation);
+    add_journal_verbs(app, invocation);
+}
+
+}  // namespace starling::cli
