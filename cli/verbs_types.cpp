@@ -1,5 +1,7 @@
+#include <charconv>
 #include <iostream>
 #include <memory>
+#include <optional>
 
 #include "cli/json_value.hpp"
 #include "cli/verbs.hpp"
@@ -9,7 +11,6 @@ namespace {
 
 struct Arguments {
     std::string key, value, from;
-    std::int64_t amount = 1;
 };
 
 void print_value(const Json& answer) {
@@ -18,14 +19,26 @@ void print_value(const Json& answer) {
 
 void nothing(const Json&) {}
 
+/// A whole number of 63 bits and a sign; CLI11 itself would silently take the nearest one.
+std::optional<std::int64_t> amount_in(const std::string& text) {
+    std::int64_t amount = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), amount);
+    return error == std::errc() && end == text.data() + text.size() ? std::optional(amount) : std::nullopt;
+}
+
+std::string check_amount(const std::string& text) {
+    return amount_in(text) ? "" : "N is a whole number within 63 bits, not '" + text + "'";
+}
+
 void add_counter_verbs(CLI::App& app, Invocation& invocation) {
     auto given = std::make_shared<Arguments>();
     CLI::App& incr = add_verb(app, invocation, "incr", "Add to a counter and print its sum");
     incr.add_option("COUNTER", given->key, "Key of the counter")->required();
-    incr.add_option("N", given->amount, "How much; may be negative (default 1)");
+    incr.add_option("N", given->value, "How much; may be negative (default 1)")->check(check_amount);
     incr.callback([&invocation, given] {
         invocation.run = [&invocation, given] {
-            return ask(invocation, {{"op", "incr"}, {"counter", given->key}, {"amount", given->amount}}, print_value);
+            const auto amount = amount_in(given->value).value_or(1);
+            return ask(invocation, {{"op", "incr"}, {"counter", given->key}, {"amount", amount}}, print_value);
         };
     });
     CLI::App& count = add_verb(app, invocation, "count", "Print the sum of a counter; 0 where nothing was added");

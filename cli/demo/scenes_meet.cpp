@@ -15,7 +15,7 @@ constexpr std::chrono::seconds probe_patience{5};
 constexpr std::size_t packages_a_transaction = 40;
 constexpr std::size_t probes = 200;
 constexpr std::size_t probes_quick = 60;
-constexpr std::chrono::milliseconds counting_ms{6'000};
+constexpr std::chrono::milliseconds counting_ms{8'000};
 constexpr std::chrono::milliseconds counting_quick_ms{1'000};
 
 std::int64_t ms_since(Clock::time_point began) {

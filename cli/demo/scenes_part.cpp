@@ -8,7 +8,7 @@ namespace starling::cli::demo {
 namespace {
 
 constexpr std::chrono::seconds settle_patience{30};
-constexpr std::chrono::milliseconds apart_ms{6'000};
+constexpr std::chrono::milliseconds apart_ms{8'000};
 constexpr std::chrono::milliseconds apart_quick_ms{1'000};
 constexpr std::chrono::milliseconds between_writes_ms{20};
 constexpr double bytes_ratio_max = 2.0;

@@ -1,5 +1,6 @@
 #include "cli/demo/screen.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -23,6 +24,20 @@ std::size_t terminal_columns() {
     winsize size{};
     if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
     return columns_default;
+}
+
+/// Broken between words, each line with the indentation of the first.
+std::vector<std::string> wrapped(std::string text, std::size_t width) {
+    std::vector<std::string> lines;
+    const std::string indent(std::min(text.find_first_not_of(' '), text.size()), ' ');
+    while (text.size() > width) {
+        const auto at = text.rfind(' ', width);
+        if (at == std::string::npos || at <= indent.size()) break;
+        lines.push_back(text.substr(0, at));
+        text = indent + text.substr(at + 1);
+    }
+    lines.push_back(std::move(text));
+    return lines;
 }
 
 }  // namespace
@@ -58,7 +73,8 @@ void Screen::clear() {
 void Screen::say(const std::string& line, Tone tone) {
     if (mode_ == Mode::json) return;
     clear();
-    write(painted(line, tone) + "\n");
+    const std::size_t width = mode_ == Mode::terminal ? terminal_columns() : std::string::npos;
+    for (const auto& part : wrapped(line, width)) write(painted(part, tone) + "\n");
 }
 
 void Screen::object(const Json& json) {

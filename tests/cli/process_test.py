@@ -1,0 +1,381 @@
+#!/usr/bin/env python3
+"""The command line as people and scripts use it: real processes on the loopback, every verb, exit codes, bad input."""
+
+import json
+import os
+import pathlib
+import random
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+import unittest
+
+STARLING = os.environ["STARLING"]
+PATIENCE = 60  # seconds; only how long to wait before giving up, never what is expected
+OK, ABSENT, USAGE, NO_NODE, INPUT, MACHINE = range(6)
+
+
+class Ran:
+    def __init__(self, done):
+        self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
+
+
+def run(*arguments, stdin=None, env=None):
+    done = subprocess.run([STARLING, *map(str, arguments)], input=stdin, capture_output=True, text=True, timeout=PATIENCE,
+                          env={**os.environ, **(env or {})})
+    return Ran(done)
+
+
+def until(holds):
+    """Asks again until it holds; what it said last."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        value = holds()
+        if value or time.monotonic() > end:
+            return value
+        time.sleep(0.05)
+
+
+def unused_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        while True:
+            port = random.randint(20000, 31000)
+            try:
+                probe.bind(("", port))
+                return port
+            except OSError:
+                continue
+
+
+class Nodes:
+    """Directories, and the processes that run in them; all of them are ended at the end."""
+
+    def __init__(self, case):
+        self.home = tempfile.TemporaryDirectory(prefix="starling-test-")
+        self.port = unused_port()
+        self.running = {}
+        case.addCleanup(self.end)
+
+    def end(self):
+        for process in self.running.values():
+            process.kill()
+            process.wait()
+            process.stdout.close()
+        self.home.cleanup()
+
+    def dir(self, name):
+        return str(pathlib.Path(self.home.name) / name)
+
+    def up(self, name, *more):
+        """Starts a node and waits for its line; what the line says."""
+        process = subprocess.Popen([STARLING, "up", "--json", "--dir", self.dir(name), "--listen", "127.0.0.1",
+                                    "--interface", "lo", "--discovery-port", str(self.port), *more],
+                                   stdout=subprocess.PIPE, text=True)
+        self.running[name] = process
+        timer = threading.Timer(PATIENCE, process.kill)
+        timer.start()
+        line = process.stdout.readline()
+        timer.cancel()
+        return json.loads(line) if line else None
+
+    def kill(self, name, how=signal.SIGKILL):
+        process = self.running.pop(name)
+        process.send_signal(how)
+        code = process.wait(PATIENCE)
+        process.stdout.close()
+        return code
+
+    def run(self, name, *arguments, **options):
+        return run(*arguments, "--dir", self.dir(name), **options)
+
+    def json(self, name, *arguments):
+        ran = self.run(name, *arguments, "--json")
+        return json.loads(ran.out) if ran.code == OK else None
+
+    def linked(self, name, peers):
+        return until(lambda: len(self.json(name, "peers")["peers"]) == peers)
+
+
+class Verbs(unittest.TestCase):
+    """One node is enough to see what each verb does."""
+
+
+    def setUp(self):
+        self.nodes = Nodes(self)
+        self.assertEqual(OK, run("init", "--dir", self.nodes.dir("a")).code)
+        self.assertTrue(self.nodes.up("a", "--no-discovery"))
+
+    def check(self, arguments, out, code=OK):
+        ran = self.nodes.run("a", *arguments)
+        self.assertEqual((code, out), (ran.code, ran.out), (arguments, ran.err))
+        if code == OK:
+            self.assertEqual("", ran.err, arguments)
+        else:
+            self.assertRegex(ran.err, r"\Astarling: [^\n]+\n\Z", arguments)
+        return ran
+
+    def test_maps(self):
+        self.check(["put", "stock", "bolts", "40"], "")
+        self.check(["put", "stock", "nuts", '{"count": 7, "bin": [1, 2]}'], "")
+        self.check(["get", "stock", "bolts"], "40\n")
+        self.check(["get", "stock", "nuts"], '{"count":7,"bin":[1,2]}\n')
+        self.check(["get", "stock"], 'nuts\t{"count":7,"bin":[1,2]}\nbolts\t40\n')
+        self.check(["put", "stock", "7", "a number names this field"], "")
+        self.check(["get", "stock", '"7"'], "", ABSENT)
+        self.check(["erase", "stock", "bolts"], "")
+        self.check(["erase", "stock", "bolts"], "", ABSENT)
+        self.check(["get", "stock", "bolts"], "", ABSENT)
+        self.check(["get", "nothing"], "")
+        self.check(["put", "stock", "[1]", "2"], "", INPUT)
+        self.check(["put", "stock", "empty", ""], "")
+        self.check(["get", "stock", "empty"], "\n")
+        self.check(["put", "peers", "up", "status"], "")
+        self.check(["get", "peers", "up"], "status\n")
+        self.check(["put", "stock", "bytes", '{"$hex": "00ff"}'], "")
+        self.check(["get", "stock", "bytes"], '{"$hex":"00ff"}\n')
+        self.check(["put", "$mesh/x", "f", "v"], "", INPUT)
+        self.check(["put", "", "f", "v"], "", INPUT)
+        self.assertEqual({"value": {"count": 7, "bin": [1, 2]}}, self.nodes.json("a", "get", "stock", "nuts"))
+
+    def test_counters(self):
+        self.check(["incr", "c"], "1\n")
+        self.check(["incr", "c", "41"], "42\n")
+        self.check(["incr", "c", "-50"], "-8\n")
+        self.check(["count", "c"], "-8\n")
+        self.check(["count", "never"], "0\n")
+        self.check(["incr", "c", "many"], "", USAGE)
+        self.check(["incr", "c", "9223372036854775807"], "9223372036854775799\n")
+        self.check(["incr", "c", "9223372036854775807"], "", INPUT)
+        self.check(["incr", "c", "99999999999999999999"], "", USAGE)
+
+    def test_sets(self):
+        for element in ("hammer", "saw", "7", "hammer"):
+            self.check(["add", "tools", element], "")
+        self.assertEqual({"7", "hammer", "saw"}, set(self.nodes.run("a", "members", "tools").out.split()))
+        self.assertEqual({7, "hammer", "saw"}, set(self.nodes.json("a", "members", "tools")["members"]))
+        self.check(["members", "tools", "saw"], "")
+        self.check(["members", "tools", "axe"], "", ABSENT)
+        self.check(["rm", "tools", "saw"], "")
+        self.check(["rm", "tools", "saw"], "", ABSENT)
+        self.check(["add", "tools", "{}"], "", INPUT)
+
+    def test_registers(self):
+        self.check(["show", "r"], "", ABSENT)
+        self.check(["set", "r", "on"], "")
+        self.check(["show", "r"], "on\n")
+        self.check(["set", "r", "null"], "")
+        self.check(["show", "r"], "null\n")
+
+    def test_journals(self):
+        self.check(["append", "j", "one"], "")
+        first = self.nodes.json("a", "since", "j")
+        self.assertEqual(["one"], [entry["value"] for entry in first["entries"]])
+        self.check(["append", "j", "2"], "")
+        self.check(["since", "j"], "one\n2\n")
+        self.check(["since", "j", "--from", first["version"]], "2\n")
+        self.check(["since", "j", "--from", "yesterday"], "", INPUT)
+
+    def test_watch(self):
+        watcher = subprocess.Popen([STARLING, "watch", "stock", "--json", "--count", "2", "--dir", self.nodes.dir("a")],
+                                   stdout=subprocess.PIPE, text=True)
+        timer = threading.Timer(PATIENCE, watcher.kill)
+        timer.start()
+        lines = []
+        reader = threading.Thread(target=lambda: lines.extend(watcher.stdout))
+        reader.start()
+        for number in range(10_000):  # the watch begins at some moment; writes after it are seen
+            self.check(["put", "other", "x", number], "")
+            self.check(["put", "stock", "x", number], "")
+            if watcher.poll() is not None:
+                break
+        reader.join()
+        timer.cancel()
+        watcher.stdout.close()
+        self.assertEqual(OK, watcher.wait())
+        changes = [json.loads(line) for line in lines]
+        self.assertEqual(2, len(changes))
+        self.assertEqual(1, changes[1]["changes"][0]["value"] - changes[0]["changes"][0]["value"])
+        self.assertEqual({"stock"}, {change["key"] for line in changes for change in line["changes"]})
+        self.assertTrue(changes[0]["local"])
+
+    def test_looks(self):
+        self.check(["put", "m", "f", "old"], "")
+        self.check(["put", "m", "f", "new"], "")
+        reasons = self.nodes.json("a", "explain", "map", "m", "f")["reasons"]
+        self.assertEqual([("new", True)], [(reason["value"], reason["decides"]) for reason in reasons])
+        self.assertIn("* new", self.nodes.run("a", "explain", "map", "m", "f").out)
+        self.check(["explain", "map", "m", "absent"], "", ABSENT)
+        self.check(["explain", "map", "m"], "", USAGE)
+        self.check(["explain", "list", "m"], "", INPUT)
+        self.check(["keys", "m"], "map\tm\n")
+        status = self.nodes.json("a", "status")
+        self.assertRegex(status["fingerprint"], r"\A[0-9a-f]{32}\Z")
+        self.assertEqual((2, 1, []), (status["events"], status["live_entries"], status["peers"]))
+        self.assertIn(status["node"], self.nodes.run("a", "status").out)
+        self.check(["peers"], "no peer is linked\n")
+        self.check(["wait", "--timeout", "0"], "", ABSENT)
+        self.check(["wait", "--version", status["version"], "--timeout", "0"], "")
+        self.assertRegex(self.nodes.run("a", "invite").out, r"\Astarling1-\S+\n\Z")
+        self.check(["fault", "block", "abc"], "", INPUT)
+        self.check(["fault", "block", "ab" * 32], "blocked nodes: 1\n")
+        self.check(["fault", "unblock"], "blocked nodes: 0\n")
+
+    def test_import(self):
+        file = pathlib.Path(self.nodes.dir("parts.jsonl"))
+        file.write_text("".join(json.dumps({"sku": f"p{n}", "n": n}) + "\n" for n in range(3000)), encoding="utf-8")
+        ran = self.nodes.run("a", "import", "parts", str(file), "--key", "sku", "--json")
+        self.assertEqual((OK, 3000, 3000), (ran.code, *map(json.loads(ran.out).get, ("imported", "lines"))), ran.err)
+        self.check(["get", "parts", "p2999"], '{"sku":"p2999","n":2999}\n')
+        self.assertEqual(OK, self.nodes.run("a", "import", "pairs", "-", stdin='["x", 1]\n\n[2, "y"]\n').code)
+        self.check(["get", "pairs", "2"], "y\n")
+
+        file.write_text('["a", 1]\n["b", 2]\n["c" 3]\n["d", 4]\n', encoding="utf-8")
+        ran = self.check(["import", "wrong", str(file)], "", INPUT)
+        self.assertRegex(ran.err, re.escape(str(file)) + r":3: .*lines 1 to 2 were imported \(2 fields\)")
+        self.check(["get", "wrong", "b"], "2\n")
+        self.check(["get", "wrong", "d"], "", ABSENT)
+
+        file.write_text('["a", 1]\n["b", "' + "x" * 300_000 + '"]\n', encoding="utf-8")
+        ran = self.check(["import", "large", str(file)], "", INPUT)
+        self.assertRegex(ran.err, r":2: .*lines 1 to 1 were imported")
+        self.check(["import", "m", "/nowhere"], "", INPUT)
+        self.check(["import", "m", "/tmp"], "", INPUT)
+
+    def test_usage(self):
+        for arguments in (["bogus"], [], ["put"], ["put", "m"], ["put", "m", "f", "v", "more"], ["get", "--unknown", "m"],
+                          ["up", "--listen", "nonsense:port"], ["fault"], ["up", "--discovery-port", "70000"]):
+            ran = run(*arguments)
+            self.assertEqual(USAGE, ran.code, (arguments, ran.err))
+            self.assertRegex(ran.err, r"\Astarling: [^\n]+\n\Z")
+        for arguments in (["--help"], ["put", "--help"], ["up", "--help"], ["--version"]):
+            ran = run(*arguments)
+            self.assertEqual((OK, ""), (ran.code, ran.err))
+            self.assertTrue(ran.out)
+        self.assertIn("Exit codes", run("--help").out)
+        self.assertNotIn("\n  fault ", run("--help").out)
+
+    def test_the_directory_comes_from_the_environment_too(self):
+        self.assertEqual(OK, run("put", "m", "f", "1", env={"STARLING_DIR": self.nodes.dir("a")}).code)
+        self.assertEqual("1\n", run("--dir", self.nodes.dir("a"), "get", "m", "f").out)
+
+    def test_garbage_on_the_socket(self):
+        for garbage in (b"\n", b"{}\n", b"[" * 100_000 + b"\n", b"\xff\x00\n", b'{"v":1,"op":"put","map":{}}\n',
+                        b'{"v":1,"op":"transact","writes":[1]}\n', b'{"v":1,"op":"fault","block":7}\n',
+                        b'{"v":1,"op":"nothing"}\n', b'{"v":1,"op":"transact","writes":[{"op":"status"}]}\n'):
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(PATIENCE)
+                client.connect(self.nodes.dir("a") + "/control.sock")
+                client.sendall(garbage)
+                answer = json.loads(client.makefile().readline())
+                self.assertFalse(answer["ok"], garbage)
+        self.check(["count", "c"], "0\n")
+
+
+class Mesh(unittest.TestCase):
+    def setUp(self):
+        self.nodes = Nodes(self)
+
+    def three(self):
+        code = run("init", "--dir", self.nodes.dir("a")).out.strip()
+        for name in "bc":
+            self.assertEqual(OK, run("join", code, "--dir", self.nodes.dir(name)).code)
+        ready = {name: self.nodes.up(name) for name in "abc"}
+        for name in "abc":
+            self.assertTrue(self.nodes.linked(name, 2), name)
+        return ready
+
+    def same(self, names="abc"):
+        def states():
+            return {(s["version"], s["fingerprint"]) for s in (self.nodes.json(name, "status") for name in names)}
+        return until(lambda: len(states()) == 1)
+
+    def test_three_nodes(self):
+        ready = self.three()
+        for name in "abc":
+            self.assertEqual(OK, self.nodes.run(name, "incr", "all").code)
+            self.assertEqual(OK, self.nodes.run(name, "put", "m", name, name.upper()).code)
+        self.assertTrue(self.same())
+        for name in "abc":
+            self.assertEqual("3\n", self.nodes.run(name, "count", "all").out)
+            self.assertEqual("a\tA\nb\tB\nc\tC\n", self.nodes.run(name, "get", "m").out)
+            self.assertEqual(OK, self.nodes.run(name, "wait").code)
+        self.assertIn("in step", self.nodes.run("a", "peers").out)
+
+        # cut c off, by the beginning of its name, and let it in again
+        for name in "ab":
+            self.assertEqual(OK, self.nodes.run(name, "fault", "block", ready["c"]["node"][:12]).code)
+        self.assertTrue(self.nodes.linked("c", 0))
+        self.nodes.run("a", "incr", "all")
+        self.nodes.run("c", "incr", "all")
+        self.assertEqual("4\n", self.nodes.run("c", "count", "all").out)
+        for name in "ab":
+            self.assertEqual(OK, self.nodes.run(name, "fault", "unblock").code)
+        self.assertTrue(self.same())
+        self.assertEqual("5\n", self.nodes.run("b", "count", "all").out)
+
+        # kill -9, and back: same name, new life, nothing lost
+        self.nodes.kill("b")
+        self.assertEqual(NO_NODE, self.nodes.run("b", "count", "all").code)
+        self.nodes.run("a", "incr", "all")
+        self.assertEqual(ready["b"]["node"], self.nodes.up("b")["node"])
+        self.assertTrue(self.same())
+        self.assertEqual("6\n", self.nodes.run("b", "count", "all").out)
+        self.assertEqual("7\n", self.nodes.run("b", "incr", "all").out)
+        self.assertTrue(self.same())
+        lives = re.findall(ready["b"]["node"] + r"\.([0-9a-f]{16})", self.nodes.json("c", "status")["version"])
+        self.assertEqual(2, len(set(lives)))
+
+    def test_a_stranger_is_refused(self):
+        ready = self.three()
+        self.nodes.run("a", "put", "m", "f", "ours")
+        run("init", "--dir", self.nodes.dir("stranger"))
+        peers = [word for one in ready.values() for word in ("--peer", f"127.0.0.1:{one['port']}")]
+        self.nodes.up("stranger", *peers)
+        self.nodes.run("stranger", "put", "stranger/m", "f", "theirs")
+        time.sleep(1.5)
+        self.assertEqual([], self.nodes.json("stranger", "peers")["peers"])
+        self.assertEqual(ABSENT, self.nodes.run("stranger", "get", "m", "f").code)
+        for name in "abc":
+            self.assertEqual(2, len(self.nodes.json(name, "peers")["peers"]))
+            self.assertEqual([], self.nodes.json(name, "keys", "stranger/")["keys"])
+
+    def test_one_directory_one_node(self):
+        run("init", "--dir", self.nodes.dir("a"))
+        self.assertTrue(self.nodes.up("a"))
+        second = self.nodes.run("a", "up")
+        self.assertEqual(MACHINE, second.code)
+        self.assertRegex(second.err, r"\Astarling: [^\n]+\n\Z")
+        self.assertEqual("0\n", self.nodes.run("a", "count", "c").out)
+        self.assertEqual(MACHINE, self.nodes.run("a", "init").code)
+
+    def test_ways_to_stop(self):
+        run("init", "--dir", self.nodes.dir("a"))
+        for stop in (signal.SIGINT, signal.SIGTERM):
+            self.assertTrue(self.nodes.up("a", "--no-discovery"))
+            self.assertEqual(OK, self.nodes.kill("a", stop))
+        self.assertTrue(self.nodes.up("a", "--no-discovery"))
+        self.assertEqual(OK, self.nodes.run("a", "stop").code)
+        self.assertEqual(OK, self.nodes.running["a"].wait(PATIENCE))
+        self.assertEqual(NO_NODE, self.nodes.run("a", "stop").code)
+        self.assertFalse(pathlib.Path(self.nodes.dir("a"), "control.sock").exists())
+
+    def test_codes_and_directories(self):
+        code = run("init", "--dir", self.nodes.dir("a")).out.strip()
+        wrong = code[:-1] + ("A" if code[-1] != "A" else "B")
+        for bad in (wrong, "starling1-", "hello", ""):
+            ran = run("join", bad, "--dir", self.nodes.dir("b"))
+            self.assertEqual(INPUT, ran.code, (bad, ran.err))
+            self.assertRegex(ran.err, r"\Astarling: [^\n]+\n\Z")
+        self.assertEqual(OK, run("join", code, "--dir", self.nodes.dir("b")).code)
+        other = run("init", "--dir", self.nodes.dir("other"), "--json")
+        self.assertEqual(MACHINE, run("join", json.loads(other.out)["join_code"], "--dir", self.nodes.dir("b")).code)
+        self.assertEqual(MACHINE, run("init", "--dir", "/proc/nowhere").code)
+        self.assertEqual(NO_NODE, run("get", "m", "--dir", "/nowhere").code)
+
+
+if __name__ == "__main__":
+    unittest.main()
