@@ -39,7 +39,7 @@ TEST_CASE("a value is exactly one item, not too large and not too deep") {
     CHECK_FALSE(valid_value(BytesView("\xdb\xff\xff\xff\xff", 5)));
     CHECK(valid_value(Bytes(value_nesting_max, '\x91') + '\x01'));
     CHECK_FALSE(valid_value(Bytes(value_nesting_max + 1, '\x91') + '\x01'));
-    CHECK_FALSE(valid_value(Bytes(10'000'000, '\x91')));
+    CHECK_FALSE(valid_value(Bytes(8'000'000, '\x91')));
 }
 
 namespace {

@@ -22,7 +22,7 @@ struct Node {
         if (auto changeset = replica.cut()) log.push_back(std::move(*changeset));
         replica.check();
     }
-    void write_at(Stamp wall, Bytes field, Bytes value) {
+    void write_at(Stamp wall, const Bytes& field, Bytes value) {
         Transaction tx(replica, clock.next(wall));
         Map::put(tx, "m", field, std::move(value));
         REQUIRE(tx.commit());
