@@ -170,12 +170,14 @@ void Engine::on(const NodeKey& peer, Pull& pull) {
 
 void Engine::pull_answered(const NodeKey& peer, Link& link, const Changesets& message) {
     if (!link.pull || link.pull->id != message.pull) return;
-    for (const auto& range : link.pull->ranges) {
+    // An answer is bounded, so a range may come to nothing because another filled it: any progress asks on at once.
+    const bool evicted = link.pull->evicted != waiting_.evicted();
+    const bool progress = std::any_of(link.pull->ranges.begin(), link.pull->ranges.end(), [&](const auto& range) {
         const auto seen = replica_.state().seen(range.origin);
-        const bool kept =
-            link.pull->evicted == waiting_.evicted() && waiting_.continues(range.origin, seen) >= range.from;
-        // Nothing came of it: do not ask the same again at once, or two nodes could do nothing else.
-        if (seen < range.from && !kept) link.behind[range.origin] = now_.mono_us + limits_.pull_timeout_us;
+        return seen >= range.from || (!evicted && waiting_.continues(range.origin, seen) >= range.from);
+    });
+    if (!progress) {  // do not ask the same again at once, or two nodes could do nothing else
+        for (const auto& range : link.pull->ranges) link.behind[range.origin] = now_.mono_us + limits_.pull_timeout_us;
     }
     link.pull.reset();
     if (!message.gone.empty()) diffs_.ask(peer, now_.mono_us);
