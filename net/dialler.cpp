@@ -25,23 +25,21 @@ Result<ConnectionId> Dialler::dial(const std::string& address, const CurveKey& s
     }
 }
 
-const char* Dialler::ended(Dial& dial) {
-    const char* reason = nullptr;
+void Dialler::look_for_end(Dial& dial) {
     while (auto event = dial.monitor.next()) {
-        if (reason != nullptr) continue;  // the first event tells why, the next ones what followed from it
+        if (dial.ended != nullptr) continue;  // the first event tells why, the next ones what followed from it
         switch (event->kind) {
             case ZMQ_EVENT_CLOSED:
-                reason = "could not connect";
+                dial.ended = "could not connect";
                 break;
             case ZMQ_EVENT_DISCONNECTED:
-                reason = "the connection was closed";
+                dial.ended = "the connection was closed";
                 break;
             default:
-                reason = "the handshake failed";
+                dial.ended = "the handshake failed";
                 break;
         }
     }
-    return reason;
 }
 
 bool Dialler::receive(ConnectionId id, Dial& dial, ConnectionSink& sink, std::size_t& bytes) {
@@ -67,19 +65,20 @@ bool Dialler::pump(ConnectionSink& sink) {
 
     std::size_t bytes = 0, frames = 0;
     for (ConnectionId id : order) {
-        // The end is looked for first and reported last: what came before it is still to be read.
         auto at = dials_.find(id);
         if (at == dials_.end()) continue;
-        const char* reason = ended(*at->second);
+        look_for_end(*at->second);
         while (at != dials_.end() && receive(id, *at->second, sink, bytes)) {
+            if (++frames >= frames_per_poll_max || bytes >= bytes_per_poll_max) {
+                turn_ = id;
+                return true;
+            }
             at = dials_.find(id);
-            if (++frames >= frames_per_poll_max || bytes >= bytes_per_poll_max) break;
         }
-        if (reason != nullptr && dials_.erase(id) > 0) sink.on_gone(id, reason);
-        if (frames >= frames_per_poll_max || bytes >= bytes_per_poll_max) {
-            turn_ = id;
-            return true;
-        }
+        if (at == dials_.end() || at->second->ended == nullptr) continue;
+        const char* reason = at->second->ended;
+        dials_.erase(at);
+        sink.on_gone(id, reason);
     }
     return false;
 }

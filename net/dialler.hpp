@@ -41,10 +41,10 @@ class Dialler final : public Connections {
         zmq::socket_t socket;
         Monitor monitor;  // after the socket: destroyed before it
         CurveKey server;
+        const char* ended = nullptr;  // why, once it did; what came before is still to be read
     };
     bool receive(ConnectionId id, Dial& dial, ConnectionSink& sink, std::size_t& bytes);
-    /// Why the connection ended, if it did.
-    static const char* ended(Dial& dial);
+    static void look_for_end(Dial& dial);
 
     zmq::context_t& context_;
     const Identity& self_;

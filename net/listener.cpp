@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <linux/tcp.h>
 #include <unistd.h>
+#include <utility>
 
 namespace starling::net {
 namespace {
@@ -227,11 +228,12 @@ bool Listener::pump(Clock::time_point now, ConnectionSink& sink) {
     follow_monitor(now, sink);
     std::size_t bytes = 0, frames = 0;
     while (frames < frames_per_poll_max && bytes < bytes_per_poll_max && receive(sink, bytes)) ++frames;
-    auto gone = std::move(gone_);
-    gone_.clear();
-    for (int fd : gone) forget(fd, sink, "the connection was closed");
+    const bool more = frames == frames_per_poll_max || bytes >= bytes_per_poll_max;
+    if (!more) {
+        for (int fd : std::exchange(gone_, {})) forget(fd, sink, "the connection was closed");
+    }
     look_at_door(now);
-    return frames == frames_per_poll_max || bytes >= bytes_per_poll_max;
+    return more;
 }
 
 Sent Listener::send(ConnectionId id, FrameKind kind, BytesView bytes) {

@@ -5,9 +5,11 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <fstream>
 #include <netinet/in.h>
 #include <optional>
+#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -283,25 +285,37 @@ TEST_CASE("garbage over TCP and frames that claim 200 MB cost nothing") {
     town.still_fine();
 }
 
+constexpr const char* attack_variable = "STARLING_NET_ATTACK";
+
+TEST_CASE("the attacker of the next test case" * doctest::skip()) {
+    const char* target = std::getenv(attack_variable);
+    if (target == nullptr) return;
+    const std::string text(target);
+    CurveKey key{};
+    REQUIRE(sodium_hex2bin(key.data(), key.size(), text.data() + text.find(' ') + 1, 64, nullptr, nullptr, nullptr) ==
+            0);
+    Stranger stranger;
+    stranger.use_curve(Identity::generate(), key);
+    stranger.socket.connect(text.substr(0, text.find(' ')));
+    // 128 MB; libzmq hands the parts over when the last one is there, and the other side sees them one by one.
+    const Bytes part(64 << 10, 'p');
+    for (int count = 0; count < 2000; ++count) stranger.say(part, true);
+    stranger.say(part);
+    ::usleep(3000000);
+}
+
 TEST_CASE("a message of very many parts is stopped where it comes in") {
     Town town;
     town.still_fine();
     const auto before = resident_bytes();
     const auto host_key = town.host.identity.curve_public();
-    // The attacker is another process, so that its memory is not counted.
-    const pid_t child = ::fork();
-    if (child == 0) {
-        Stranger stranger;
-        stranger.use_curve(Identity::generate(), host_key);
-        stranger.socket.connect(town.endpoint);
-        const Bytes part(64 << 10, 'p');
-        // 128 MB; libzmq hands the parts over when the last one is there, and the other side sees them one by one.
-        for (int count = 0; count < 2000; ++count) stranger.say(part, true);
-        stranger.say(part);
-        ::usleep(3000000);
-        ::_exit(0);
-    }
-    REQUIRE(child > 0);
+    // The attacker is another process (the test case below), so that its memory is not counted.
+    const std::string target = attack_variable + ("=" + town.endpoint + " " + crdt::to_hex(host_key));
+    std::array<char*, 4> arguments{const_cast<char*>("net-tests"), const_cast<char*>("--no-skip"),
+                                   const_cast<char*>("--test-case=the attacker*"), nullptr};
+    std::array<char*, 2> environment{const_cast<char*>(target.c_str()), nullptr};
+    pid_t child = -1;
+    REQUIRE(::posix_spawn(&child, "/proc/self/exe", nullptr, nullptr, arguments.data(), environment.data()) == 0);
     std::size_t most = 0;
     CHECK(town.mesh.run_until([&] {
         most = std::max(most, resident_bytes());

@@ -222,6 +222,18 @@ TEST_CASE("a reader that is slow costs neither side more than its bounds, and mi
     CHECK(a.downs + b.downs == 0);
 }
 
+TEST_CASE("a peer that says much and leaves while one is busy does not end the process") {
+    SmallMesh mesh;
+    auto& busy = mesh.add(loopback_options());
+    auto& talker = mesh.add(loopback_options());
+    REQUIRE(mesh.run_until([&] { return mesh.full(); }));
+    for (int count = 0; count < 5000; ++count) REQUIRE(talker.transport->send(busy.key(), "news"));
+    std::this_thread::sleep_for(Milliseconds(200));
+    talker.transport.reset();
+    std::this_thread::sleep_for(Milliseconds(1200));
+    REQUIRE(mesh.run_until([&] { return busy.downs == 1; }));
+}
+
 TEST_CASE("a peer that stands still is let go and comes back, and one's own standstill is not blamed on others") {
     SmallMesh mesh;
     auto options = loopback_options();
