@@ -51,9 +51,10 @@ std::uint16_t unused_port() {
 class Stall {
   public:
     explicit Stall(bool keep) : keep_(keep) {
-        std::error_code ignored;
-        std::string name = (std::filesystem::temp_directory_path(ignored) / "starling-demo-XXXXXX").string();
-        if (::mkdtemp(name.data()) != nullptr) path_ = name;
+        std::error_code none;
+        const auto parent = std::filesystem::temp_directory_path(none);
+        std::string name = (parent / "starling-demo-XXXXXX").string();
+        if (!none && ::mkdtemp(name.data()) != nullptr) path_ = name;
     }
     ~Stall() {
         std::error_code ignored;
