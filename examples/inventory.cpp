@@ -24,12 +24,12 @@ constexpr std::size_t nodes = 3;
 constexpr std::size_t packages_per_transaction = 200;  // a transaction holds 256 KiB
 constexpr auto patience = 60s;
 
+}  // namespace
+
 struct Package {
     std::string name, version, section, maintainer;
     std::int64_t installed_kib = 0;
 };
-
-}  // namespace
 
 // How a Package is stored, besides its name, which is the field of the map.
 template <>
@@ -63,12 +63,12 @@ std::vector<Package> read_packages(std::istream& file) {
         const auto colon = line.find(": ");
         if (colon == std::string::npos || line[0] == ' ') continue;
         const auto key = line.substr(0, colon);
-        auto value = line.substr(colon + 2);
-        if (key == "Package") package.name = std::move(value);
+        const auto value = line.substr(colon + 2);
+        if (key == "Package") package.name = value;
         if (key == "Architecture") package.name += ':' + value;  // one name may be there for several
-        if (key == "Version") package.version = std::move(value);
-        if (key == "Section") package.section = std::move(value);
-        if (key == "Maintainer") package.maintainer = std::move(value);
+        if (key == "Version") package.version = value;
+        if (key == "Section") package.section = value;
+        if (key == "Maintainer") package.maintainer = value;
         if (key == "Installed-Size") package.installed_kib = std::strtoll(value.c_str(), nullptr, 10);
     }
     finish();

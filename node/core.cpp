@@ -156,7 +156,7 @@ Commit Core::transact(const std::function<void(Tx&)>& write) {
         write(tx);
         error = std::move(inner.error);
     });
-    if (!commit) throw error ? *error : error_of(commit.fault());
+    if (!commit) throw Error(error ? *error : error_of(commit.fault()));
     if (commit->wrote) {
         own_lives_.insert(*peer_.replica().self());
         watchers_->happened({peer_.state(), commit->changes, to_public(node_key_), true});

@@ -107,7 +107,7 @@ struct Tx::Inner {
     std::optional<Error> error;  ///< the first; the transaction is lost
 
     /// Remembers why the transaction is lost, and throws it.
-    [[noreturn]] void fail(Error why);
+    [[noreturn]] void fail(const Error& why);
     void fail_if_faulty();
 };
 

@@ -57,8 +57,8 @@ std::vector<detail::RawJournalEntry> Handle::read_journal(const Version& since) 
     });
 }
 
-Commit Handle::write(detail::Operation operation, std::string field, std::string value) const {
-    return core_->transact([&](Tx& tx) { tx.apply(*this, operation, std::move(field), std::move(value)); });
+Commit Handle::write(detail::Operation operation, std::string_view field, std::string value) const {
+    return core_->transact([&](Tx& tx) { tx.apply(*this, operation, field, std::move(value)); });
 }
 
 Subscription Handle::watch_key(std::function<void(const Changes&)> changed) const {

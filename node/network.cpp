@@ -151,7 +151,7 @@ void Network::take_notes() {
     if (flush_.exchange(false)) perform(driver_.handle(gossip::Flush{}));
 }
 
-void Network::perform(gossip::Effects effects) {
+void Network::perform(const gossip::Effects& effects) {
     wake_us_ = effects.wake_us;
     // A send that is refused means that the link is going down; its LinkDown comes with the next poll.
     for (const auto& send : effects.sends) transport_->send(send.peer, send.bytes);

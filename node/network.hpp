@@ -60,7 +60,7 @@ class Network {
     std::chrono::milliseconds until_due() const;
     void feed(net::LinkEvent&& event);
     void take_notes();
-    void perform(gossip::Effects effects);
+    void perform(const gossip::Effects& effects);
     void tick();
     void apply_blocks();
     void refresh(bool now);

@@ -197,7 +197,7 @@ void Node::add_peer(const std::string& address, std::error_code& error) const {
     reporting_nothing(error, [&] { add_peer(address); });
 }
 
-void Node::block_peers(std::set<NodeId> nodes) const {
+void Node::block_peers(const std::set<NodeId>& nodes) const {
     std::set<crdt::NodeKey> keys;
     for (const auto& node : nodes) keys.insert(node.bytes);
     core().network().block(std::move(keys));

@@ -8,14 +8,14 @@
 
 namespace starling {
 
-void Tx::Inner::fail(Error why) {
+void Tx::Inner::fail(const Error& why) {
     if (!error) error = why;
     transaction.fail({crdt::FaultCode::refused, why.what()});
-    throw why;
+    throw Error(why);
 }
 
 void Tx::Inner::fail_if_faulty() {
-    if (error) throw *error;
+    if (error) throw Error(*error);
     if (const auto& fault = transaction.fault()) fail(detail::error_of(*fault));
 }
 
@@ -45,7 +45,7 @@ void Tx::disable(const Flag& flag) {
     apply(flag, detail::Operation::remove, {}, {});
 }
 
-void Tx::apply(const Handle& handle, detail::Operation operation, std::string field, std::string value) {
+void Tx::apply(const Handle& handle, detail::Operation operation, std::string_view field, std::string value) {
     using detail::Operation;
     if (handle.core_.get() != &inner_.core) inner_.fail(Error(Errc::wrong_node));
     inner_.fail_if_faulty();

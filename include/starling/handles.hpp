@@ -64,7 +64,7 @@ class STARLING_API Handle {
     std::vector<std::pair<std::string, std::string>> read_items() const;
     std::vector<std::string> read_values() const;
     std::vector<detail::RawJournalEntry> read_journal(const Version& since) const;
-    Commit write(detail::Operation operation, std::string field, std::string value) const;
+    Commit write(detail::Operation operation, std::string_view field, std::string value) const;
     detail::Core& core() const { return *core_; }
     /// Calls `changed` on the watcher thread after each transaction that changes this key.
     Subscription watch_key(std::function<void(const Changes&)> changed) const;

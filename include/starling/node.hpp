@@ -127,7 +127,7 @@ class STARLING_API Node {
     void add_peer(const std::string& address, std::error_code& error) const;
     /// A fault switch for tests and drills: links to these nodes are cut and refused until a later call leaves them
     /// out. Takes effect within a few milliseconds.
-    void block_peers(std::set<NodeId> nodes) const;
+    void block_peers(const std::set<NodeId>& nodes) const;
 
   private:
     explicit Node(detail::CorePtr core);

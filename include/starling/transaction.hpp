@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <starling/export.hpp>
 #include <starling/handles.hpp>
@@ -87,7 +90,7 @@ class STARLING_API Tx {
     friend class Handle;
     struct Inner;
     explicit Tx(Inner& inner) : inner_(inner) {}
-    void apply(const Handle& handle, detail::Operation operation, std::string field, std::string value);
+    void apply(const Handle& handle, detail::Operation operation, std::string_view field, std::string value);
 
     Inner& inner_;
 };

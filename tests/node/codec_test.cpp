@@ -151,9 +151,11 @@ TEST_CASE("names and versions read back from their text") {
     CHECK_FALSE(version.covers(other));
 
     const auto line = Dot{replica, 3}.to_string();
-    for (const std::string& text : {std::string(), std::string("1"), line + ",", "," + line, line + "," + line,
-                                    replica.to_string() + ":0", replica.to_string() + ":-1", replica.to_string() + ":",
-                                    "0," + line, replica.to_string() + ":99999999999999999999", " " + line})
+    auto twice = line;
+    twice.append(",").append(line);
+    const auto name = replica.to_string();
+    for (const std::string& text : {std::string(), std::string("1"), line + ",", "," + line, twice, name + ":0",
+                                    name + ":-1", name + ":", "0," + line, name + ":99999999999999999999", " " + line})
         CHECK_FALSE(Version::parse(text).has_value());
     CHECK_FALSE(NodeId::parse(std::string(64, 'G')).has_value());
     for (auto type = int(Type::counter); type <= int(Type::journal); ++type)

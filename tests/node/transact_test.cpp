@@ -87,12 +87,10 @@ TEST_CASE("what cannot be stored is refused and loses the transaction") {
     CHECK(text.get() == "old");
 
     // Larger than a transaction may be, in pieces that are not.
-    CHECK(code_of([&] {
-              node.transact([&](auto& tx) {
-                  for (int at = 0; at < 100; ++at)
-                      tx.put(node.map<int, std::string>("m"), at, std::string(10'000, 'x'));
-              });
-          }) == Errc::too_large);
+    const auto fill = [&](Tx& tx) {
+        for (int at = 0; at < 100; ++at) tx.put(node.map<int, std::string>("m"), at, std::string(10'000, 'x'));
+    };
+    CHECK(code_of([&] { node.transact(fill); }) == Errc::too_large);
     CHECK(node.map<int, std::string>("m").size() == 0);
 }
 

@@ -95,9 +95,9 @@ TEST_CASE("handles watch their own key, with its type") {
     const auto counter = node.counter("x");
     const auto flag = node.flag("x");
     const auto reg = node.reg<std::string>("x");
-    const auto watching_counter = counter.watch([&](auto value) { note("counter " + std::to_string(value)); });
+    const auto watching_counter = counter.watch([&](std::int64_t value) { note("counter " + std::to_string(value)); });
     const auto watching_flag = flag.watch([&](bool on) { note(on ? "on" : "off"); });
-    const auto watching_reg = reg.watch([&](auto value) {
+    const auto watching_reg = reg.watch([&](const auto& value) {
         note("register " + value.value_or("gone"));
         if (!value) done.raise();
     });
