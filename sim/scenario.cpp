@@ -48,7 +48,8 @@ class Scenario {
         : config_(config),
           random_(config.seed),
           workload_({}, random_.fork()),
-          world_(world_options(config, random_), random_.fork()),
+          options_(world_options(config, random_)),
+          world_(options_, random_.fork()),  // not in one expression: the order of its draws would be the compiler's
           checker_(world_, config.check_every) {
         world_.tamper = config.tamper;
         world_.attach(checker_);
@@ -271,6 +272,7 @@ class Scenario {
     Config config_;
     Random random_;
     Workload workload_;
+    WorldOptions options_;
     World world_;
     Checker checker_;
     FaultCounts faults_;
