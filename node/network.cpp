@@ -10,11 +10,12 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds poll_ms_max{100};    // the transport wants to be called more often than its heartbeat
-constexpr milliseconds refresh_ms{100};     // how old figures may be
-constexpr milliseconds report_ms{1000};     // faults are looked for this often
-constexpr milliseconds penalty_ms{10'000};  // a peer that breaks the protocol is kept out this long
-constexpr milliseconds linger_ms_max{300};  // for what is queued when the node closes
+constexpr milliseconds poll_ms_max{100};     // the transport wants to be called more often than its heartbeat
+constexpr milliseconds refresh_ms{100};      // how old figures may be
+constexpr milliseconds report_ms{1000};      // faults are looked for this often
+constexpr milliseconds penalty_ms{10'000};   // a peer that breaks the protocol is kept out this long
+constexpr milliseconds linger_ms_max{300};   // for what is queued when the node closes
+constexpr milliseconds linger_quiet_ms{30};  // without progress
 constexpr milliseconds linger_step_ms{5};
 
 template <class Duration>
@@ -193,16 +194,25 @@ void Network::report_faults() {
     if (!faults.empty()) last_fault_ = faults.back();
 }
 
+/// Peers tell only now and then what they have read, so an empty queue cannot be waited for: the end of progress is.
 void Network::farewell() {
     perform(driver_.handle(gossip::Flush{}));
-    const auto until = net::Clock::now() + linger_ms_max;
-    const auto queued = [](const auto& link) { return link.bytes_queued > 0; };
-    // One round at least, so that what was just handed over is written.
-    do {
+    const auto queued = [&] {
+        std::size_t bytes = 0;
+        for (const auto& link : transport_->links()) bytes += link.bytes_queued;
+        return bytes;
+    };
+    const auto end = net::Clock::now() + linger_ms_max;
+    auto quiet_end = net::Clock::now() + linger_quiet_ms;
+    auto left = queued();
+    while (left > 0 && net::Clock::now() < std::min(end, quiet_end)) {
         transport_->poll(linger_step_ms);
-    } while (net::Clock::now() < until && std::ranges::any_of(transport_->links(), queued));
+        if (const auto now_left = queued(); now_left < left) {
+            left = now_left;
+            quiet_end = net::Clock::now() + linger_quiet_ms;
+        }
+    }
     refresh(true);
-    transport_->poll(milliseconds{0});
 }
 
 }  // namespace starling::detail

@@ -136,3 +136,13 @@ TEST_CASE("a node that comes late, and one that was closed, are caught up") {
     CHECK(late.map<int, int>("m").size() == 1001);
     CHECK(late.status().fingerprint == nodes.a.status().fingerprint);
 }
+
+TEST_CASE("what is written right before closing still arrives") {
+    Pair nodes;
+    nodes.settle();
+    nodes.a.counter("x").add(1);
+    nodes.settle();
+    const auto last = nodes.a.map<int, std::string>("m").put(1, std::string(100'000, 'x'));
+    nodes.a.close();
+    CHECK(nodes.b.wait_until(last.version(), patience));
+}
