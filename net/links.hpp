@@ -41,14 +41,8 @@ class Links final : public ConnectionSink {
         Milliseconds heartbeat_ms{};
         Milliseconds heartbeat_timeout_ms{};
     };
-    Links(const Settings& settings, const MeshSecret& mesh, Listener& listener, Dialler& dialler, PeerTable& peers,
-          DoorCounters& counters)
-        : settings_(settings),
-          door_(mesh, settings.self),
-          listener_(listener),
-          dialler_(dialler),
-          peers_(peers),
-          counters_(counters) {}
+    Links(const Settings& settings, const MeshSecret& mesh, Listener& listener, Dialler& dialler, PeerTable& peers)
+        : settings_(settings), door_(mesh, settings.self), listener_(listener), dialler_(dialler), peers_(peers) {}
 
     /// Sets the time for what on_frame() and on_gone() do next.
     void at(Clock::time_point now) { now_ = now; }
@@ -106,7 +100,6 @@ class Links final : public ConnectionSink {
     Listener& listener_;
     Dialler& dialler_;
     PeerTable& peers_;
-    DoorCounters& counters_;
     Clock::time_point now_;
     std::unordered_map<ConnectionId, Connection> connections_;
     std::map<NodeKey, ConnectionId> up_, dialling_, welcoming_;

@@ -142,7 +142,7 @@ Result<Done> MeshTransport::start(const MeshSecret& mesh) {
     settings.handshake_ms_max = options_.handshake_ms_max;
     settings.heartbeat_ms = options_.heartbeat_ms;
     settings.heartbeat_timeout_ms = options_.heartbeat_timeout_ms;
-    links_ = std::make_unique<Links>(settings, mesh, *listener_, *dialler_, peers_, counters_);
+    links_ = std::make_unique<Links>(settings, mesh, *listener_, *dialler_, peers_);
     return Done{};
 }
 
