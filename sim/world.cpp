@@ -67,8 +67,9 @@ bool World::step(std::uint64_t until_us) {
         return true;
     }
     const bool for_node = event.kind != Event::Kind::dial;
-    if (for_node && nodes_[event.to].paused_until_us > queue_.now_us()) {
-        queue_.at(nodes_[event.to].paused_until_us, std::move(event));
+    const auto paused_until_us = for_node ? nodes_[event.to].paused_until_us : 0;
+    if (paused_until_us > queue_.now_us()) {
+        queue_.at(paused_until_us, std::move(event));
         return true;
     }
     happen(event);
