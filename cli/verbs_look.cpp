@@ -36,23 +36,21 @@ int run_watch(const Invocation& invocation, const std::string& prefix, std::uint
     auto answer = client->call({{"op", "watch"}, {"prefix", prefix}});
     if (!answer) return complain(exit_no_node, answer.fault().what);
     std::uint64_t seen = 0;
-    for (bool first = true; count == 0 || seen < count; first = false) {
-        auto line = first ? std::move(answer) : client->receive(watch_silence_max);
+    for (auto line = std::move(answer);; line = client->receive(watch_silence_max)) {
         if (!line) return complain(exit_no_node, line.fault().what);
         if (line->contains("error")) {
             const Json& error = (*line)["error"];
             return complain(exit_code_of(error.value("code", "")), error.value("message", "the node refused"));
         }
         if (!line->contains("change")) continue;
-        ++seen;
         if (invocation.json) {
             std::cout << to_line((*line)["change"]);
         } else {
             print_change((*line)["change"]);
         }
         if (!std::cout.flush()) return complain(exit_machine, "cannot write to standard output");
+        if (++seen == count) return exit_ok;
     }
-    return exit_ok;
 }
 
 void add_watch(CLI::App& app, Invocation& invocation) {

@@ -162,12 +162,16 @@ Result<Body> decode_body(const Changeset& changeset) {
     Body body;
     Put put;
     std::uint64_t least_place = 0;
+    std::size_t texts_bytes = 0;
     while (reader.ok() && !reader.done()) {
         const auto code = reader.uint();
         if (!reader.ok()) break;
         if (code < put_codes) {
             if (least_place > 0) reader.fail();  // puts come first
-            if (read_put(reader, code, changeset, body.puts.empty(), put)) body.puts.push_back(put);
+            if (!read_put(reader, code, changeset, body.puts.empty(), put)) break;
+            texts_bytes += put.slot.key.size() + put.slot.field.size() + put.value.size();
+            if (texts_bytes > changeset_texts_bytes_max) reader.fail();
+            body.puts.push_back(put);
         } else if (code == code_remove || code == code_trim) {
             Removal removal;
             if (read_removal(reader, code, changeset, least_place, removal))

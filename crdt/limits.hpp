@@ -14,6 +14,8 @@ inline constexpr std::size_t value_nesting_max = 32;
 
 /// The body of one changeset. It fits a frame of the transport with its header and the link's definitions.
 inline constexpr std::size_t changeset_bytes_max = 512 * 1024;
+/// Keys, fields and values of the puts of a changeset, each written in full: no body unfolds into more than this.
+inline constexpr std::size_t changeset_texts_bytes_max = changeset_bytes_max;
 /// One transaction. Half of a changeset, so that a window cut before a transaction always has room for it.
 inline constexpr std::size_t transaction_bytes_max = changeset_bytes_max / 2;
 inline constexpr std::uint64_t changeset_dots_max = 65'536;

@@ -46,19 +46,19 @@ std::string words_of(const Outcome& outcome) {
 class AbortNote {
   public:
     explicit AbortNote(const std::string& replay) {
-        const auto text = "while running: " + replay + "\n";
-        size_ = std::min(text.size(), sizeof text_);
-        std::copy_n(text.begin(), size_, text_);
-        before_ = std::signal(SIGABRT,
-                              [](int) { [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text_, size_); });
+        const auto words = "while running: " + replay + "\n";
+        size = std::min(words.size(), sizeof text);
+        std::copy_n(words.begin(), size, text);
+        before_ =
+            std::signal(SIGABRT, [](int) { [[maybe_unused]] const auto written = ::write(STDERR_FILENO, text, size); });
     }
     ~AbortNote() { std::signal(SIGABRT, before_); }
     AbortNote(const AbortNote&) = delete;
     AbortNote& operator=(const AbortNote&) = delete;
 
   private:
-    static inline char text_[128];
-    static inline std::size_t size_;
+    static inline char text[128];
+    static inline std::size_t size;
     void (*before_)(int);
 };
 

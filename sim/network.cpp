@@ -101,7 +101,7 @@ std::uint64_t Network::travel_us(const End& to) {
     return us;
 }
 
-void Network::send(Place from, Place to, crdt::Bytes bytes) {
+void Network::send(Place from, Place to, const crdt::Bytes& bytes) {
     const auto& link = this->link(from, to);
     if (!end(from, to).up) return;
     if (random_.chance(options_.loss_permille)) {

@@ -52,7 +52,7 @@ class Network {
 
     /// Dials every link.
     void start();
-    void send(Place from, Place to, crdt::Bytes bytes);
+    void send(Place from, Place to, const crdt::Bytes& bytes);
     /// Whether an event of the network still happens: a message to a link that is up, an end whose link comes up or
     /// goes down. Others are stale, or the network's own.
     bool happens(const Event& event);

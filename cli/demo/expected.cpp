@@ -13,7 +13,7 @@ struct Stanza {
 };
 
 bool take(const std::string& line, const char* beginning, std::string& into) {
-    if (line.rfind(beginning, 0) != 0) return false;
+    if (!line.starts_with(beginning)) return false;
     into = line.substr(std::string(beginning).size());
     while (!into.empty() && into.back() == ' ') into.pop_back();
     return true;

@@ -88,8 +88,8 @@ std::string compare(Fleet& fleet, std::size_t node, const Expected& expected) {
 std::string click_for(Stage& stage, std::chrono::milliseconds time) {
     const auto end = Clock::now() + time;
     while (Clock::now() < end && !Fleet::interrupted()) {
-        const Json click{{"op", "incr"}, {"counter", "demo/clicks"}, {"amount", 1}};
-        for (const Json& answer : stage.fleet.call_all(all_nodes(), [&](std::size_t) { return click; })) {
+        const auto click = [](std::size_t) { return Json{{"op", "incr"}, {"counter", "demo/clicks"}, {"amount", 1}}; };
+        for (const Json& answer : stage.fleet.call_all(all_nodes(), click)) {
             if (!answer.value("ok", false)) return answer["error"].value("message", "refused");
             ++stage.clicks;
         }

@@ -34,8 +34,8 @@ std::set<std::string> lives_of(const Json& status, const std::string& id) {
 
 std::string write_meanwhile(Stage& stage) {
     for (int round = 0; round < writes_meanwhile; ++round) {
-        const Json click{{"op", "incr"}, {"counter", "demo/clicks"}, {"amount", 1}};
-        for (const Json& answer : stage.fleet.call_all(survivors, [&](std::size_t) { return click; })) {
+        const auto click = [](std::size_t) { return Json{{"op", "incr"}, {"counter", "demo/clicks"}, {"amount", 1}}; };
+        for (const Json& answer : stage.fleet.call_all(survivors, click)) {
             if (!answer.value("ok", false)) return answer["error"].value("message", "refused");
             ++stage.clicks;
         }

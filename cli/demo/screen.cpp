@@ -34,7 +34,7 @@ std::vector<std::string> wrapped(std::string text, std::size_t width) {
         const auto at = text.rfind(' ', width);
         if (at == std::string::npos || at <= indent.size()) break;
         lines.push_back(text.substr(0, at));
-        text = indent + text.substr(at + 1);
+        text.replace(0, at + 1, indent);
     }
     lines.push_back(std::move(text));
     return lines;

@@ -166,15 +166,16 @@ TEST_CASE("a client that hangs up in the middle, or is one too many, does no har
     }
     CHECK(crowd.front().call({{"op", "x"}}));
     crowd.clear();
-    auto client = ControlClient::connect(directory.path);
-    for (int attempt = 0; attempt < 100 && !(client && client->call({{"op", "x"}})); ++attempt) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
-        client = ControlClient::connect(directory.path);
+    // The server sees the crowd leave only a little later; until then it answers that it is busy.
+    bool served = false;
+    for (int attempt = 0; attempt < 1000 && !served; ++attempt) {
+        if (attempt > 0) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+        auto client = ControlClient::connect(directory.path);
+        if (!client) continue;
+        auto answer = client->call({{"op", "x"}});
+        served = answer && answer->value("ok", false);
     }
-    REQUIRE(client);
-    auto answer = client->call({{"op", "x"}});
-    REQUIRE(answer);
-    CHECK((*answer)["ok"] == true);
+    CHECK(served);
 }
 
 TEST_CASE("a stream that nobody reads ends, instead of growing") {

@@ -114,6 +114,26 @@ TEST_CASE("no prefix and no changed byte of a body is read wrongly: a fault, or 
     }
 }
 
+TEST_CASE("a short body that unfolds into much more than a body may hold is void") {
+    auto changeset = header();
+    changeset.count = changeset_dots_max;
+    const auto field_bytes = [](std::size_t puts) { return changeset_texts_bytes_max / puts - 16; };
+    Body folded;
+    for (std::size_t i = 0; i < 256; ++i) {
+        auto field = Bytes(field_bytes(256), 'f');
+        field.replace(field.size() - 3, 3, {char('0' + i / 100), char('0' + i / 10 % 10), char('0' + i % 10)});
+        folded.puts.push_back(put(changeset.first + i, Type::map, "m", pack_str(field), 0));
+        folded.puts.back().value = pack_int(1);
+    }
+    changeset.body = encode_body(changeset, folded);
+    CHECK(changeset.body.size() < changeset_texts_bytes_max / 50);
+    CHECK(decode_body(changeset));
+    folded.puts.front().value = pack_str(Bytes(256 * 16, 'v'));
+    changeset.body = encode_body(changeset, folded);
+    CHECK(changeset.body.size() < changeset_texts_bytes_max / 25);
+    CHECK(decode_body(changeset).fault().code == FaultCode::malformed);
+}
+
 TEST_CASE("a newer format or operation is told apart from garbage") {
     auto changeset = header();
     changeset.body = Bytes("\x02", 1);

@@ -9,7 +9,6 @@
 using namespace starling;
 using namespace starling::crdt;
 using sim::History;
-using sim::LocalTransaction;
 using sim::Operation;
 
 namespace {
