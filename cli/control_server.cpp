@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <optional>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -47,6 +48,7 @@ struct ControlServer::Client {
     std::string out;          // of the server's thread; the outbox is moved into it
     std::size_t written = 0;  // of `out`
     bool hung_up = false;
+    bool too_long = false;    ///< a request that fits no line came after those in `lines`
     bool last_words = false;  // close once `out` is written
 
     std::size_t unwritten() const { return out.size() - written; }
@@ -100,23 +102,37 @@ void ControlServer::answer(Client& client, const std::string& line, const Handle
     client.out += to_line(handler(*request, client.session));
 }
 
-void ControlServer::read_from(Client& client, const Handler& handler) {
+void ControlServer::read_from(Client& client) {
     std::array<char, read_bytes> buffer;
     ssize_t count = ::recv(client.socket.get(), buffer.data(), buffer.size(), 0);
     if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)) client.hung_up = true;
     if (count <= 0) return;
-    bool fits = client.lines.feed({buffer.data(), std::size_t(count)});
-    while (auto line = client.lines.next()) answer(client, *line, handler);
-    if (!fits) {
-        client.out += to_line(error_answer(error_code::too_large,
-                                           "a request is at most " + std::to_string(request_bytes_max) + " bytes"));
-        client.last_words = true;
-    }
+    client.too_long = !client.lines.feed({buffer.data(), std::size_t(count)});
+}
+
+/// Answers what was read and writes, as long as the client reads: what it leaves unread bounds what is answered.
+void ControlServer::serve(Client& client, const Handler& handler) {
+    do {
+        std::optional<std::string> line;
+        while (client.unwritten() <= unread_bytes_max && !client.last_words && (line = client.lines.next()))
+            answer(client, *line, handler);
+        if (client.too_long && !client.last_words && client.unwritten() <= unread_bytes_max) refuse_long(client);
+        client.collect();
+        if (client.unwritten() == 0) return;
+        client.write();
+    } while (!client.hung_up && client.unwritten() == 0);
+}
+
+void ControlServer::refuse_long(Client& client) {
+    client.out += to_line(
+        error_answer(error_code::too_large, "a request is at most " + std::to_string(request_bytes_max) + " bytes"));
+    client.last_words = true;
 }
 
 void ControlServer::Client::collect() {
     Outbox& outbox = *session.outbox;
     std::lock_guard lock(outbox.mutex_);
+    if (unwritten() > unread_bytes_max && !outbox.full_) return;  // what waits stays where it is bounded
     out += outbox.bytes_;
     outbox.bytes_.clear();
     last_words |= outbox.full_;
@@ -132,6 +148,10 @@ void ControlServer::Client::write() {
             return;
         }
         written += std::size_t(count);
+        if (written > unread_bytes_max) {
+            out.erase(0, written);
+            written = 0;
+        }
     }
     out.clear();
     written = 0;
@@ -154,12 +174,11 @@ void ControlServer::poll_once(const Handler& handler) {
         Client& client = *clients_[at];
         const short events = items[at + first_client].revents;
         if ((events & POLLIN) != 0) {
-            read_from(client, handler);
+            read_from(client);
         } else if ((events & (POLLHUP | POLLERR | POLLNVAL)) != 0) {
             client.hung_up = true;
         }
-        client.collect();
-        client.write();
+        serve(client, handler);
     }
     std::erase_if(clients_, [](const auto& client) { return client->hung_up; });
     if (items[2].revents != 0) accept_clients();

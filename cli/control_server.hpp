@@ -60,7 +60,9 @@ class ControlServer {
     struct Client;
     ControlServer(std::filesystem::path directory, Descriptor listener, Descriptor doorbell, int stop_fd);
     void accept_clients();
-    static void read_from(Client& client, const Handler& handler);
+    static void read_from(Client& client);
+    static void serve(Client& client, const Handler& handler);
+    static void refuse_long(Client& client);
     static void answer(Client& client, const std::string& line, const Handler& handler);
     void poll_once(const Handler& handler);
 

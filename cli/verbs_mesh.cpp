@@ -99,8 +99,10 @@ void print_peers(const Json& answer) {
     std::cout << "node      address                   lag  behind    bytes in   bytes out  state\n";
     for (const Json& peer : answer["peers"]) {
         std::cout << peer["id"].get<std::string>().substr(0, 8) << "  " << std::left << std::setw(22)
-                  << peer["address"].get<std::string>() << std::right << std::setw(7) << peer["lag"] << std::setw(8)
-                  << peer["behind"] << std::setw(12) << peer["bytes_in"] << std::setw(12) << peer["bytes_out"] << "  "
+                  << peer["address"].get<std::string>() << std::right << std::setw(7)
+                  << peer["lag"].get<std::uint64_t>() << std::setw(8) << peer["behind"].get<std::uint64_t>()
+                  << std::setw(12) << peer["bytes_in"].get<std::uint64_t>() << std::setw(12)
+                  << peer["bytes_out"].get<std::uint64_t>() << "  "
                   << (peer["synced"].get<bool>() ? "in step" : "catching up") << '\n';
     }
 }
