@@ -21,22 +21,23 @@ Json payload_of(Json answer) {
     return answer;
 }
 
+int complain_of(const Json& answer) {
+    const Json error = answer.value("error", Json::object());
+    return complain(exit_code_of(error.value("code", "")), error.value("message", "the node refused"));
+}
+
 int ask(const Invocation& invocation, Json request, const std::function<void(const Json&)>& print) {
     auto client = ControlClient::connect(invocation.directory);
     if (!client) return complain(exit_no_node, client.fault().what);
     auto answer = client->call(std::move(request));
     if (!answer) return complain(exit_no_node, answer.fault().what);
-    if (!answer->value("ok", false)) {
-        const Json error = answer->value("error", Json::object());
-        return complain(exit_code_of(error.value("code", "")), error.value("message", "the node refused"));
-    }
+    if (!answer->value("ok", false)) return complain_of(*answer);
     if (invocation.json) {
         std::cout << to_line(payload_of(std::move(*answer)));
     } else {
         print(*answer);
     }
-    std::cout.flush();
-    return std::cout ? exit_ok : complain(exit_machine, "cannot write to standard output");
+    return exit_ok;
 }
 
 }  // namespace starling::cli

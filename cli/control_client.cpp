@@ -1,5 +1,6 @@
 #include "cli/control_client.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <poll.h>
@@ -16,6 +17,7 @@ using crdt::Result;
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t read_bytes = 64 * 1024;
+constexpr std::int64_t poll_ms_max = 3'600'000;  // poll() counts in an int; longer waits are several
 
 /// True when the socket is ready before the deadline.
 bool ready(int fd, short events, Clock::time_point deadline) {
@@ -23,9 +25,9 @@ bool ready(int fd, short events, Clock::time_point deadline) {
         auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
         if (left < 0) return false;
         pollfd item{fd, events, 0};
-        int count = ::poll(&item, 1, int(left));
+        int count = ::poll(&item, 1, int(std::min(std::int64_t{left}, poll_ms_max)));
         if (count > 0) return true;
-        if (count == 0 || errno != EINTR) return false;
+        if (count < 0 && errno != EINTR) return false;
     }
 }
 
@@ -68,17 +70,17 @@ Result<bool> ControlClient::send(Json request) {
     return true;
 }
 
-bool ControlClient::read_some() {
+void ControlClient::read_some() {
     std::array<char, read_bytes> buffer;
     for (;;) {
         ssize_t count = ::recv(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
         if (count > 0) {
             if (!lines_.feed({buffer.data(), std::size_t(count)})) gone_ = true;
-            return true;
+            return;
         }
         if (count < 0 && errno == EINTR) continue;
         if (count == 0 || errno != EAGAIN) gone_ = true;
-        return false;
+        return;
     }
 }
 
@@ -99,14 +101,6 @@ Result<Json> ControlClient::call(Json request, std::chrono::milliseconds timeout
     auto sent = send(std::move(request));
     if (!sent) return sent.fault();
     return receive(timeout);
-}
-
-std::optional<Json> ControlClient::try_receive() {
-    auto line = lines_.next();
-    if (!line && !gone_ && read_some()) line = lines_.next();
-    if (!line) return std::nullopt;
-    auto json = parse_answer(*line);
-    return json ? std::optional<Json>(std::move(*json)) : std::nullopt;
 }
 
 }  // namespace starling::cli

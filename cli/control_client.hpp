@@ -24,14 +24,13 @@ class ControlClient {
     /// Sends and receives; an answer with "ok":false is still an answer.
     crdt::Result<Json> call(Json request, std::chrono::milliseconds timeout = answer_ms_max);
 
-    /// A line that is there already, without waiting; nothing where none is, or the node is gone (see gone()).
-    std::optional<Json> try_receive();
+    /// True once the node has hung up.
     bool gone() const { return gone_; }
     int fd() const { return socket_.get(); }
 
   private:
     explicit ControlClient(Descriptor socket) : socket_(std::move(socket)), lines_(answer_bytes_max) {}
-    bool read_some();
+    void read_some();
 
     Descriptor socket_;
     LineBuffer lines_;

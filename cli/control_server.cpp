@@ -17,6 +17,7 @@ constexpr std::size_t read_bytes = 64 * 1024;
 constexpr std::size_t unread_bytes_max = 1 << 20;  // a client that has more to read than this is not read from
 constexpr std::chrono::milliseconds last_write_max{500};
 constexpr int last_write_poll_ms = 50;
+constexpr int accept_rest_ms = 100;      // where the system has no descriptor for another client
 constexpr std::size_t first_client = 3;  // among what is polled
 
 void ring(int doorbell) {
@@ -48,6 +49,7 @@ struct ControlServer::Client {
     std::string out;          // of the server's thread; the outbox is moved into it
     std::size_t written = 0;  // of `out`
     bool hung_up = false;
+    bool ended = false;       ///< it sends no more, and may still read
     bool too_long = false;    ///< a request that fits no line came after those in `lines`
     bool last_words = false;  // close once `out` is written
 
@@ -63,6 +65,12 @@ ControlServer::ControlServer(std::filesystem::path directory, Descriptor listene
       stop_fd_(stop_fd) {}
 
 ControlServer::~ControlServer() {
+    close_door();
+}
+
+void ControlServer::close_door() {
+    if (!listener_) return;
+    listener_.close();
     std::error_code ignored;
     std::filesystem::remove(directory_ / control_socket_name, ignored);
 }
@@ -79,7 +87,10 @@ crdt::Result<std::unique_ptr<ControlServer>> ControlServer::open(const std::file
 void ControlServer::accept_clients() {
     for (;;) {
         Descriptor socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-        if (!socket) return;
+        if (!socket) {
+            resting_ = errno != EAGAIN && errno != EINTR && errno != ECONNABORTED;
+            return;
+        }
         auto client = std::make_unique<Client>();
         client->socket = std::move(socket);
         client->session.outbox = std::make_shared<Outbox>(doorbell_.get());
@@ -105,7 +116,8 @@ void ControlServer::answer(Client& client, const std::string& line, const Handle
 void ControlServer::read_from(Client& client) {
     std::array<char, read_bytes> buffer;
     ssize_t count = ::recv(client.socket.get(), buffer.data(), buffer.size(), 0);
-    if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)) client.hung_up = true;
+    if (count == 0) client.ended = true;
+    if (count < 0 && errno != EAGAIN && errno != EINTR) client.hung_up = true;
     if (count <= 0) return;
     client.too_long = !client.lines.feed({buffer.data(), std::size_t(count)});
 }
@@ -118,7 +130,10 @@ void ControlServer::serve(Client& client, const Handler& handler) {
             answer(client, *line, handler);
         if (client.too_long && !client.last_words && client.unwritten() <= unread_bytes_max) refuse_long(client);
         client.collect();
-        if (client.unwritten() == 0) return;
+        if (client.unwritten() == 0) {
+            client.hung_up |= client.ended;
+            return;
+        }
         client.write();
     } while (!client.hung_up && client.unwritten() == 0);
 }
@@ -159,12 +174,15 @@ void ControlServer::Client::write() {
 }
 
 void ControlServer::poll_once(const Handler& handler) {
-    std::vector<pollfd> items{{stop_fd_, POLLIN, 0}, {doorbell_.get(), POLLIN, 0}, {listener_.get(), POLLIN, 0}};
+    std::vector<pollfd> items{{stop_fd_, POLLIN, 0}, {doorbell_.get(), POLLIN, 0}};
+    items.push_back({listener_.get(), short(resting_ ? 0 : POLLIN), 0});
     for (const auto& client : clients_) {
-        short events = client->unwritten() > unread_bytes_max || client->last_words ? 0 : POLLIN;
+        const bool listens = client->unwritten() <= unread_bytes_max && !client->last_words && !client->ended;
+        const short events = listens ? POLLIN : 0;
         items.push_back({client->socket.get(), short(events | (client->unwritten() > 0 ? POLLOUT : 0)), 0});
     }
-    if (::poll(items.data(), items.size(), -1) < 0) return;
+    if (::poll(items.data(), items.size(), resting_ ? accept_rest_ms : -1) < 0) return;
+    resting_ = false;
     if (items[0].revents != 0) stopping_ = true;
     if (items[1].revents != 0) {
         std::uint64_t rings = 0;
@@ -186,7 +204,7 @@ void ControlServer::poll_once(const Handler& handler) {
 
 void ControlServer::run(const Handler& handler) {
     while (!stopping_) poll_once(handler);
-    listener_.close();
+    close_door();
     const auto deadline = std::chrono::steady_clock::now() + last_write_max;
     for (const auto& client : clients_) {
         client->session.held.clear();
@@ -198,7 +216,6 @@ void ControlServer::run(const Handler& handler) {
             client->write();
         }
     }
-    clients_.clear();
 }
 
 }  // namespace starling::cli

@@ -60,6 +60,7 @@ class ControlServer {
     struct Client;
     ControlServer(std::filesystem::path directory, Descriptor listener, Descriptor doorbell, int stop_fd);
     void accept_clients();
+    void close_door();
     static void read_from(Client& client);
     static void serve(Client& client, const Handler& handler);
     static void refuse_long(Client& client);
@@ -71,6 +72,7 @@ class ControlServer {
     Descriptor doorbell_;
     int stop_fd_;
     bool stopping_ = false;
+    bool resting_ = false;  ///< from accepting, while descriptors are out
     std::vector<std::unique_ptr<Client>> clients_;
 };
 

@@ -1,12 +1,14 @@
 #include "cli/control_socket.hpp"
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <fcntl.h>
 #include <string>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <thread>
 
 namespace starling::cli {
 namespace {
@@ -15,6 +17,8 @@ using crdt::Fault;
 using crdt::FaultCode;
 
 constexpr int backlog_connections = 64;
+constexpr int connect_tries_max = 100;  // to a node whose backlog is full
+constexpr std::chrono::milliseconds connect_again_ms{20};
 
 std::string reason() {
     return std::strerror(errno);
@@ -82,9 +86,15 @@ crdt::Result<Descriptor> connect_in(const std::filesystem::path& directory) {
     if (!name) return name.fault();
     Descriptor socket = unix_socket();
     if (!socket) return Fault{FaultCode::not_available, "cannot open a socket: " + reason()};
-    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&name->address), sizeof(name->address)) == 0) {
-        return socket;
+    const auto* address = reinterpret_cast<const sockaddr*>(&name->address);
+    for (int tries = 0; tries < connect_tries_max; ++tries) {
+        if (::connect(socket.get(), address, sizeof(name->address)) == 0) return socket;
+        if (errno != EAGAIN) break;
+        std::this_thread::sleep_for(connect_again_ms);
+        errno = EAGAIN;
     }
+    if (errno == EAGAIN)
+        return Fault{FaultCode::not_available, "the node in " + directory.string() + " is busy: try again"};
     if (errno == EACCES || errno == EPERM) {
         return Fault{FaultCode::refused, "the node in " + directory.string() + " belongs to another user: " + reason()};
     }

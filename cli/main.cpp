@@ -1,6 +1,7 @@
 // `starling`: the command line. Parses, then runs the one verb that was given.
 #include <cstdlib>
 #include <exception>
+#include <fcntl.h>
 #include <iostream>
 
 #include "cli/exit_codes.hpp"
@@ -61,12 +62,23 @@ int run(int argc, char** argv) {
     } catch (const CLI::ParseError& error) {
         return explain_usage(app, error);
     }
-    return invocation.run();
+    const int exit = invocation.run();
+    std::cout.flush();
+    return std::cout || exit > exit_absent ? exit : complain(exit_machine, "cannot write to standard output");
+}
+
+/// A closed 0, 1 or 2 would be given to the first file or socket that is opened. What is written to a closed standard
+/// output still fails.
+void hold_standard_descriptors() {
+    for (int fd = 0; fd <= 2; ++fd) {
+        if (::fcntl(fd, F_GETFD) < 0) (void)::open("/dev/null", fd == 1 ? O_RDONLY : O_RDWR);
+    }
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+    hold_standard_descriptors();
     try {
         return run(argc, argv);
     } catch (const std::exception& error) {

@@ -16,12 +16,14 @@
 namespace starling::cli {
 namespace {
 
-/// SIGINT and SIGTERM as a descriptor; to be made before the node starts its threads, which inherit the mask.
+/// What asks a node to end (Ctrl-C, a service manager, a closed terminal) as a descriptor; to be made before the node
+/// starts its threads, which inherit the mask.
 Descriptor stop_signals() {
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     std::signal(SIGPIPE, SIG_IGN);
     return Descriptor(::signalfd(-1, &signals, SFD_CLOEXEC));
@@ -64,17 +66,19 @@ void print_ready(const Node& node, const UpOptions& options) {
     std::cout.flush();
 }
 
-int serve(Node& node, const UpOptions& options, int stop_fd) {
-    auto server = ControlServer::open(options.directory, stop_fd);
-    if (!server) return complain(exit_machine, server.fault().what);
-    print_ready(node, options);
+void serve(Node& node, ControlServer& server) {
     NodeService service(node);
-    (*server)->run([&](const Json& request, ClientSession& session) {
+    server.run([&](const Json& request, ClientSession& session) {
         Json answer = service.answer(request, session);
-        if (service.stop_wanted()) (*server)->stop();
+        if (service.stop_wanted()) server.stop();
         return answer;
     });
-    return exit_ok;
+}
+
+/// A directory without a mesh is more often mistyped than meant, and a new mesh would never meet the others.
+bool holds_mesh(const std::filesystem::path& directory) {
+    std::error_code ignored;
+    return std::filesystem::exists(directory / "mesh.key", ignored);
 }
 
 }  // namespace
@@ -112,13 +116,22 @@ int run_up(const UpOptions& options) {
         return complain(exit_usage,
                         "--listen takes ADDRESS, ADDRESS:PORT, [V6]:PORT or :PORT, not '" + options.listen + "'");
     }
+    const auto& directory = options.directory.string();
+    if (!holds_mesh(options.directory)) {
+        return complain(exit_input, "there is no mesh in " + directory + ": make one with 'starling init --dir " +
+                                        directory + "', or enter one with 'starling join CODE --dir " + directory +
+                                        "'");
+    }
     Descriptor stop = stop_signals();
     if (!stop) return complain(exit_machine, "the system is out of file descriptors");
     try {
         Node node = Node::open(node_options);
-        int exit = serve(node, options, stop.get());
-        node.close();
-        return exit;
+        auto server = ControlServer::open(options.directory, stop.get());
+        if (!server) return complain(exit_machine, server.fault().what);
+        print_ready(node, options);
+        serve(node, **server);
+        node.close();  // before the server hangs up, which 'starling stop' waits for
+        return exit_ok;
     } catch (const Error& error) {
         return complain(error);
     }

@@ -31,6 +31,9 @@ void add_type_verbs(CLI::App& app,
 void add_look_verbs(CLI::App& app, Invocation& invocation);   ///< watch, keys, explain
 void add_trial_verbs(CLI::App& app, Invocation& invocation);  ///< demo, sim
 
+/// Says why a node refused, from its answer, and returns the exit code for that.
+int complain_of(const Json& answer);
+
 /// Sends one request to the node in the directory and prints its answer: with --json the whole of it, else what `print`
 /// writes to stdout. Returns an exit code.
 int ask(const Invocation& invocation, Json request, const std::function<void(const Json&)>& print);

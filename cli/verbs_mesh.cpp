@@ -16,6 +16,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds ask_again_ms{20};
+constexpr std::chrono::milliseconds ending_ms_max{10'000};
 
 int run_init(const Invocation& invocation) {
     try {
@@ -61,6 +62,19 @@ void add_beginnings(CLI::App& app, Invocation& invocation) {
     });
 }
 
+int run_stop(const Invocation& invocation) {
+    auto client = ControlClient::connect(invocation.directory);
+    if (!client) return complain(exit_no_node, client.fault().what);
+    auto answer = client->call({{"op", "stop"}});
+    if (!answer) return complain(exit_no_node, answer.fault().what);
+    if (!answer->value("ok", false)) return complain_of(*answer);
+    while (client->receive(ending_ms_max)) {
+    }
+    if (!client->gone()) return complain(exit_machine, "the node is still about to end");  // it hangs up at its end
+    if (invocation.json) std::cout << to_line(payload_of(std::move(*answer)));
+    return exit_ok;
+}
+
 void add_up(CLI::App& app, Invocation& invocation) {
     auto options = std::make_shared<UpOptions>();
     auto no_discovery = std::make_shared<bool>(false);
@@ -85,10 +99,8 @@ void add_up(CLI::App& app, Invocation& invocation) {
             return run_up(*options);
         };
     });
-    CLI::App& stop = add_verb(app, invocation, "stop", "End the running node");
-    stop.callback([&invocation] {
-        invocation.run = [&invocation] { return ask(invocation, {{"op", "stop"}}, [](const Json&) {}); };
-    });
+    CLI::App& stop = add_verb(app, invocation, "stop", "End the running node, and wait until it has ended");
+    stop.callback([&invocation] { invocation.run = [&invocation] { return run_stop(invocation); }; });
 }
 
 void print_peers(const Json& answer) {
@@ -135,8 +147,7 @@ int run_wait(const Invocation& invocation, const std::string& version, double se
     for (;;) {
         auto answer = client->call(request);
         if (!answer) return complain(exit_no_node, answer.fault().what);
-        if (!answer->value("ok", false))
-            return complain(exit_input, (*answer)["error"].value("message", "the node refused"));
+        if (!answer->value("ok", false)) return complain_of(*answer);
         if (answer->value("synced", false)) return exit_ok;
         if (Clock::now() >= deadline) break;
         std::this_thread::sleep_for(ask_again_ms);
