@@ -1,5 +1,6 @@
 #include "cli/json_value.hpp"
 
+#include <charconv>
 #include <string>
 #include <variant>
 
@@ -108,6 +109,30 @@ Result<Value> to_value(const Json& json) {
 Json json_of_argument(std::string_view argument) {
     auto json = parse_json(argument);
     return json ? *json : Json(argument);
+}
+
+std::string check_text(const std::string& argument) {
+    try {
+        (void)Json(argument).dump();  // which reads it as UTF-8
+    } catch (const Json::exception&) {
+        return R"(what is no UTF-8 text is written {"$hex":"00ff"}, and may be a field, an element or a value)";
+    }
+    return "";
+}
+
+std::string check_value(const std::string& argument) {
+    if (auto wrong = check_text(argument); !wrong.empty()) return wrong;
+    const auto json = parse_json(argument);
+    const bool integer = argument.find_first_not_of("-0123456789 ") == std::string::npos;
+    if (json && json->is_number_float() && integer) return "integers have at most 64 bits, not so many as " + argument;
+    return "";
+}
+
+std::string check_whole(const std::string& argument) {
+    std::uint64_t number = 0;
+    const auto* end = argument.data() + argument.size();
+    const auto [read, error] = std::from_chars(argument.data(), end, number);
+    return error == std::errc() && read == end ? "" : "'" + argument + "' is no whole number of at least 0";
 }
 
 bool is_scalar(const Value& value) {

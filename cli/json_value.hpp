@@ -22,6 +22,14 @@ crdt::Result<Value> to_value(const Json& json);
 /// text 5, and 5 is the number.
 Json json_of_argument(std::string_view argument);
 
+/// What is wrong with an argument that should be text, or nothing: it is no UTF-8.
+std::string check_text(const std::string& argument);
+/// What is wrong with an argument that should be a value, or nothing: it is no text, or an integer of more than 64
+/// bits, which JSON would turn into another number.
+std::string check_value(const std::string& argument);
+/// What is wrong with an argument that should be a whole number of at least 0, or nothing.
+std::string check_whole(const std::string& argument);
+
 /// True for what may be a map's field or a set's element: null, a bool, a number, text or bytes.
 bool is_scalar(const Value& value);
 

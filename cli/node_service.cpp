@@ -50,6 +50,8 @@ Json NodeService::answer(const Json& request, ClientSession& session) {
         return dispatch(request["op"].get<std::string>(), request, session);
     } catch (const Error& error) {
         return error_answer(code_of(error.errc()), error.what());
+    } catch (const std::exception& error) {  // out of memory, most likely: one request fails, not the node
+        return error_answer(error_code::unavailable, error.what());
     }
 }
 

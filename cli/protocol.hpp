@@ -60,7 +60,6 @@ class LineBuffer {
     bool feed(std::string_view bytes);
     std::optional<std::string> next();
     /// What came after the last newline.
-    const std::string& rest() const { return rest_; }
 
   private:
     std::size_t line_bytes_max_;

@@ -61,8 +61,8 @@ void add_watch(CLI::App& app, Invocation& invocation) {
     auto given = std::make_shared<Given>();
     CLI::App& verb =
         add_verb(app, invocation, "watch", "Print each transaction under a prefix as it becomes visible, until Ctrl-C");
-    verb.add_option("PREFIX", given->prefix, "Beginning of the keys to watch (default: all)");
-    verb.add_option("--count", given->count, "End after so many transactions");
+    verb.add_option("PREFIX", given->prefix, "Beginning of the keys to watch (default: all)")->check(check_text);
+    verb.add_option("--count", given->count, "End after so many transactions")->check(check_whole);
     verb.callback([&invocation, given] {
         invocation.run = [&invocation, given] { return run_watch(invocation, given->prefix, given->count); };
     });
@@ -71,7 +71,7 @@ void add_watch(CLI::App& app, Invocation& invocation) {
 void add_keys(CLI::App& app, Invocation& invocation) {
     auto prefix = std::make_shared<std::string>();
     CLI::App& verb = add_verb(app, invocation, "keys", "Print the keys that hold anything, with their types");
-    verb.add_option("PREFIX", *prefix, "Beginning of the keys (default: all)");
+    verb.add_option("PREFIX", *prefix, "Beginning of the keys (default: all)")->check(check_text);
     verb.callback([&invocation, prefix] {
         invocation.run = [&invocation, prefix] {
             return ask(invocation, {{"op", "keys"}, {"prefix", *prefix}}, [](const Json& answer) {
@@ -110,8 +110,8 @@ void add_explain(CLI::App& app, Invocation& invocation) {
     CLI::App& verb = add_verb(app, invocation, "explain",
                               "Say why a value is what it is: the live writes behind it, * the one that decides");
     verb.add_option("TYPE", given->type, "counter, set, map, register, multi-value, flag or journal")->required();
-    verb.add_option("KEY", given->key, "Key")->required();
-    auto* field = verb.add_option("FIELD", given->field, "Field of the map, element of the set");
+    verb.add_option("KEY", given->key, "Key")->required()->check(check_text);
+    auto* field = verb.add_option("FIELD", given->field, "Field of the map, element of the set")->check(check_value);
     verb.callback([&invocation, given, field] {
         invocation.run = [&invocation, given, field] {
             Json request{{"op", "explain"}, {"type", given->type}, {"key", given->key}};

@@ -25,9 +25,13 @@ void nothing(const Json&) {}
 void add_put(CLI::App& app, Invocation& invocation) {
     CLI::App& verb = add_verb(app, invocation, "put", "Write a field of a map");
     auto given = std::make_shared<MapArguments>();
-    verb.add_option("MAP", given->map, "Key of the map")->required();
-    verb.add_option("FIELD", given->field, "Field: JSON scalar if it parses as one, else text")->required();
-    verb.add_option("VALUE", given->value, "Value: JSON if it parses as JSON, else text")->required();
+    verb.add_option("MAP", given->map, "Key of the map")->required()->check(check_text);
+    verb.add_option("FIELD", given->field, "Field: JSON scalar if it parses as one, else text")
+        ->required()
+        ->check(check_value);
+    verb.add_option("VALUE", given->value, "Value: JSON if it parses as JSON, else text")
+        ->required()
+        ->check(check_value);
     verb.callback([&invocation, given] {
         invocation.run = [&invocation, given] {
             Json request{{"op", "put"}, {"map", given->map}, {"field", json_of_argument(given->field)}};
@@ -41,8 +45,8 @@ void add_get(CLI::App& app, Invocation& invocation) {
     CLI::App& verb =
         add_verb(app, invocation, "get", "Print a field of a map, or without FIELD all of it, a field a line");
     auto given = std::make_shared<MapArguments>();
-    verb.add_option("MAP", given->map, "Key of the map")->required();
-    auto* field = verb.add_option("FIELD", given->field, "Field; exit 1 where it is not there");
+    verb.add_option("MAP", given->map, "Key of the map")->required()->check(check_text);
+    auto* field = verb.add_option("FIELD", given->field, "Field; exit 1 where it is not there")->check(check_value);
     verb.callback([&invocation, given, field] {
         invocation.run = [&invocation, given, field] {
             if (field->count() == 0) return ask(invocation, {{"op", "items"}, {"map", given->map}}, print_items);
@@ -55,8 +59,8 @@ void add_get(CLI::App& app, Invocation& invocation) {
 void add_erase(CLI::App& app, Invocation& invocation) {
     CLI::App& verb = add_verb(app, invocation, "erase", "Erase a field of a map; exit 1 where it is not there");
     auto given = std::make_shared<MapArguments>();
-    verb.add_option("MAP", given->map, "Key of the map")->required();
-    verb.add_option("FIELD", given->field, "Field")->required();
+    verb.add_option("MAP", given->map, "Key of the map")->required()->check(check_text);
+    verb.add_option("FIELD", given->field, "Field")->required()->check(check_value);
     verb.callback([&invocation, given] {
         invocation.run = [&invocation, given] {
             Json request{{"op", "erase"}, {"map", given->map}, {"field", json_of_argument(given->field)}};
@@ -68,7 +72,7 @@ void add_erase(CLI::App& app, Invocation& invocation) {
 void add_import(CLI::App& app, Invocation& invocation) {
     CLI::App& verb = add_verb(app, invocation, "import", "Put each line of a file of JSON Lines into a map");
     auto options = std::make_shared<ImportOptions>();
-    verb.add_option("MAP", options->map, "Key of the map")->required();
+    verb.add_option("MAP", options->map, "Key of the map")->required()->check(check_text);
     verb.add_option("FILE", options->file, "JSON Lines; - is standard input")->required();
     verb.add_option("--key", options->key,
                     "Lines are objects, and this member names the map's field; without it lines are [field, value]");

@@ -33,7 +33,7 @@ std::string check_amount(const std::string& text) {
 void add_counter_verbs(CLI::App& app, Invocation& invocation) {
     auto given = std::make_shared<Arguments>();
     CLI::App& incr = add_verb(app, invocation, "incr", "Add to a counter and print its sum");
-    incr.add_option("COUNTER", given->key, "Key of the counter")->required();
+    incr.add_option("COUNTER", given->key, "Key of the counter")->required()->check(check_text);
     incr.add_option("N", given->value, "How much; may be negative (default 1)")->check(check_amount);
     incr.callback([&invocation, given] {
         invocation.run = [&invocation, given] {
@@ -42,7 +42,7 @@ void add_counter_verbs(CLI::App& app, Invocation& invocation) {
         };
     });
     CLI::App& count = add_verb(app, invocation, "count", "Print the sum of a counter; 0 where nothing was added");
-    count.add_option("COUNTER", given->key, "Key of the counter")->required();
+    count.add_option("COUNTER", given->key, "Key of the counter")->required()->check(check_text);
     count.callback([&invocation, given] {
         invocation.run = [&invocation, given] {
             return ask(invocation, {{"op", "count"}, {"counter", given->key}}, print_value);
@@ -53,8 +53,10 @@ void add_counter_verbs(CLI::App& app, Invocation& invocation) {
 void add_set_verb(CLI::App& app, Invocation& invocation, const std::string& op, const std::string& what) {
     auto given = std::make_shared<Arguments>();
     CLI::App& verb = add_verb(app, invocation, op, what);
-    verb.add_option("SET", given->key, "Key of the set")->required();
-    verb.add_option("ELEMENT", given->value, "Element: JSON scalar if it parses as one, else text")->required();
+    verb.add_option("SET", given->key, "Key of the set")->required()->check(check_text);
+    verb.add_option("ELEMENT", given->value, "Element: JSON scalar if it parses as one, else text")
+        ->required()
+        ->check(check_value);
     verb.callback([&invocation, given, op] {
         invocation.run = [&invocation, given, op] {
             Json request{{"op", op}, {"set", given->key}, {"element", json_of_argument(given->value)}};
@@ -67,8 +69,8 @@ void add_members(CLI::App& app, Invocation& invocation) {
     auto given = std::make_shared<Arguments>();
     CLI::App& verb = add_verb(app, invocation, "members",
                               "Print a set, an element a line; with ELEMENT: exit 0 if it is in, else 1");
-    verb.add_option("SET", given->key, "Key of the set")->required();
-    auto* element = verb.add_option("ELEMENT", given->value, "Only ask whether this element is in");
+    verb.add_option("SET", given->key, "Key of the set")->required()->check(check_text);
+    auto* element = verb.add_option("ELEMENT", given->value, "Only ask whether this element is in")->check(check_value);
     verb.callback([&invocation, given, element] {
         invocation.run = [&invocation, given, element] {
             if (element->count() > 0) {
@@ -85,8 +87,10 @@ void add_members(CLI::App& app, Invocation& invocation) {
 void add_register_verbs(CLI::App& app, Invocation& invocation) {
     auto given = std::make_shared<Arguments>();
     CLI::App& set = add_verb(app, invocation, "set", "Write a register");
-    set.add_option("REGISTER", given->key, "Key of the register")->required();
-    set.add_option("VALUE", given->value, "Value: JSON if it parses as JSON, else text")->required();
+    set.add_option("REGISTER", given->key, "Key of the register")->required()->check(check_text);
+    set.add_option("VALUE", given->value, "Value: JSON if it parses as JSON, else text")
+        ->required()
+        ->check(check_value);
     set.callback([&invocation, given] {
         invocation.run = [&invocation, given] {
             Json request{{"op", "set"}, {"register", given->key}, {"value", json_of_argument(given->value)}};
@@ -94,7 +98,7 @@ void add_register_verbs(CLI::App& app, Invocation& invocation) {
         };
     });
     CLI::App& show = add_verb(app, invocation, "show", "Print a register; exit 1 where it was never written");
-    show.add_option("REGISTER", given->key, "Key of the register")->required();
+    show.add_option("REGISTER", given->key, "Key of the register")->required()->check(check_text);
     show.callback([&invocation, given] {
         invocation.run = [&invocation, given] {
             return ask(invocation, {{"op", "show"}, {"register", given->key}}, print_value);
@@ -105,8 +109,10 @@ void add_register_verbs(CLI::App& app, Invocation& invocation) {
 void add_journal_verbs(CLI::App& app, Invocation& invocation) {
     auto given = std::make_shared<Arguments>();
     CLI::App& append = add_verb(app, invocation, "append", "Append to a journal");
-    append.add_option("JOURNAL", given->key, "Key of the journal")->required();
-    append.add_option("VALUE", given->value, "Value: JSON if it parses as JSON, else text")->required();
+    append.add_option("JOURNAL", given->key, "Key of the journal")->required()->check(check_text);
+    append.add_option("VALUE", given->value, "Value: JSON if it parses as JSON, else text")
+        ->required()
+        ->check(check_value);
     append.callback([&invocation, given] {
         invocation.run = [&invocation, given] {
             Json request{{"op", "append"}, {"journal", given->key}, {"value", json_of_argument(given->value)}};
@@ -116,7 +122,7 @@ void add_journal_verbs(CLI::App& app, Invocation& invocation) {
     CLI::App& since =
         add_verb(app, invocation, "since",
                  "Print a journal, a value a line; with --json its entries and the version to go on from");
-    since.add_option("JOURNAL", given->key, "Key of the journal")->required();
+    since.add_option("JOURNAL", given->key, "Key of the journal")->required()->check(check_text);
     since.add_option("--from", given->from,
                      "Only what this version does not cover (from an earlier 'since --json' or 'status')");
     since.callback([&invocation, given] {

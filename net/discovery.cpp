@@ -44,8 +44,8 @@ Result<Done> Discovery::add_static(const std::string& address, Clock::time_point
     if (statics_.size() == static_peers_max) return Fault{FaultCode::too_large, "there are too many static peers"};
     StaticPeer peer;
     peer.at = std::move(*at);
-    peer.address = numeric_address(peer.at);
-    peer.numeric = peer.address.has_value();
+    if (auto address = numeric_address(peer.at)) peer.addresses.push_back(*address);
+    peer.numeric = !peer.addresses.empty();
     peer.next_probe = now;
     statics_.push_back(std::move(peer));
     return Done{};
@@ -92,17 +92,17 @@ void Discovery::speak(Clock::time_point now) {
 
 void Discovery::resolve(StaticPeer& peer, Clock::time_point now) {
     if (peer.numeric || resolver_.busy()) return;
-    if (peer.address && now - peer.resolved_at < resolve_again_ms) return;
+    if (!peer.addresses.empty() && now - peer.resolved_at < resolve_again_ms) return;
     if (resolver_.start(peer.at)) peer.resolved_at = now;
 }
 
 void Discovery::take_resolved(Clock::time_point now) {
     auto answer = resolver_.take();
-    if (!answer || !answer->address) return;
+    if (!answer || answer->addresses.empty()) return;
     for (auto& peer : statics_) {
         if (peer.at.host != answer->what.host || peer.at.port != answer->what.port) continue;
-        if (!peer.address) peer.next_probe = now;
-        peer.address = answer->address;
+        if (peer.addresses.empty()) peer.next_probe = now;
+        peer.addresses = answer->addresses;
     }
 }
 
@@ -115,7 +115,7 @@ void Discovery::probe(Clock::time_point now, const std::function<bool(const Node
         peer.next_probe = now + jittered(done ? probe_ms_max : peer.interval);
         if (done) continue;
         resolve(peer, now);
-        if (peer.address) sockets_->send(next_beacon(true), *peer.address);
+        for (const auto& address : peer.addresses) sockets_->send(next_beacon(true), address);
     }
 }
 
@@ -132,9 +132,10 @@ std::vector<HeardBeacon> Discovery::listen() {
         SocketAddress listens = datagram.from;
         listens.set_port(beacon->port);
         for (auto& peer : statics_) {
-            if (!peer.address || !(*peer.address == datagram.from)) continue;
+            if (std::find(peer.addresses.begin(), peer.addresses.end(), datagram.from) == peer.addresses.end())
+                continue;
             // Whoever wrote the address down knows better than the beacon how to get there (a forwarded port).
-            listens = *peer.address;
+            listens = datagram.from;
             peer.node = beacon->node;
         }
         heard.push_back({*beacon, datagram.from, listens.text()});

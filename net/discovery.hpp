@@ -73,8 +73,8 @@ class Discovery {
   private:
     struct StaticPeer {
         HostPort at;
-        std::optional<SocketAddress> address;
-        std::optional<NodeKey> node;  // who answered from there
+        std::vector<SocketAddress> addresses;  // a name may have several, of which some may lead nowhere
+        std::optional<NodeKey> node;           // who answered from there
         Clock::time_point next_probe, resolved_at;
         Milliseconds interval = probe_ms_min;
         bool numeric = false;

@@ -47,7 +47,6 @@ class Identity {
     const CurveKey& curve_public() const { return curve_public_; }
     const Secret<32>& curve_secret() const { return curve_secret_; }
     /// The 64-byte Ed25519 secret key in libsodium's form (seed ‖ public key), for whoever signs.
-    const Secret<64>& sign_secret() const { return sign_secret_; }
     void check() const;
 
   private:

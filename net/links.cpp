@@ -101,7 +101,8 @@ std::optional<DoorRefusal> Links::refusal_for(const Introduction& who) const {
         if (connections_.at(at->second).boot == who.boot) return DoorRefusal::duplicate;
         return std::nullopt;
     }
-    if (up_.size() >= settings_.links_max) return DoorRefusal::too_many;
+    const auto welcomed = welcoming_.size() - welcoming_.count(who.node);
+    if (up_.size() + welcomed >= settings_.links_max) return DoorRefusal::too_many;
     if (dialling_.contains(who.node) && self < who.node) return DoorRefusal::duplicate;
     return std::nullopt;
 }
@@ -158,6 +159,8 @@ void Links::raise(ConnectionId id) {
     Connection& connection = connections_.at(id);
     const NodeKey peer = connection.peer;
     if (auto at = up_.find(peer); at != up_.end()) drop(at->second, "the peer was restarted");
+    // Dials and welcomes are counted apart, so that neither waits for the other; the last of them may be one too many.
+    if (up_.size() >= settings_.links_max) return drop(id, "there are as many links as there may be");
     dialling_.erase(peer);
     welcoming_.erase(peer);
     up_.emplace(peer, id);

@@ -77,7 +77,7 @@ PeerTable::Heard PeerTable::hear(const Beacon& beacon, const std::string& addres
     const bool known = peers_.contains(beacon.node);
     Peer* peer = find_or_add(beacon.node, now);
     if (peer == nullptr) return Heard::refused;
-    if (!peer->stamps.take(beacon.stamp_us)) return Heard::replayed;
+    if (!peer->stamps.take(beacon.stamp_us)) return peer->boot == beacon.boot ? Heard::replayed : Heard::old_run;
     peer->heard_at = now;
     // Only its newest beacon says which run a node is in; an older one may have been overtaken.
     const bool restarted = peer->boot != beacon.boot && peer->boot != 0 && peer->stamps.newest() == beacon.stamp_us;

@@ -48,7 +48,8 @@ class PeerTable {
   public:
     PeerTable(const NodeKey& own, Milliseconds redial_min, Milliseconds redial_max);
 
-    enum class Heard { fresh, replayed, refused };
+    /// `old_run`: an old stamp in another run than the newest beacon's. A recording, or a clock that was set back.
+    enum class Heard { fresh, replayed, old_run, refused };
     /// A beacon came from `address`. Replayed: not newer than the last one of that node. Refused: no valid node key, or
     /// the table is full of linked peers. O(log peers), and about 50 µs at the first beacon of a node.
     Heard hear(const Beacon& beacon, const std::string& address, Clock::time_point now);

@@ -10,8 +10,8 @@ namespace starling::net {
 
 struct Resolver::Record {
     HostPort what;
-    std::optional<SocketAddress> address;
-    std::atomic<bool> done{false};  // released after `address` is written
+    std::vector<SocketAddress> addresses;
+    std::atomic<bool> done{false};  // released after `addresses` is written
 
     void look_up() {
         addrinfo hints{};
@@ -20,10 +20,13 @@ struct Resolver::Record {
         hints.ai_flags = AI_ADDRCONFIG;
         addrinfo* found = nullptr;
         if (getaddrinfo(what.host.c_str(), std::to_string(what.port).c_str(), &hints, &found) == 0) {
-            sockaddr_storage storage{};
-            std::memcpy(&storage, found->ai_addr, found->ai_addrlen);
+            const addrinfo* next = found;
+            for (; next != nullptr && addresses.size() < addresses_per_name_max; next = next->ai_next) {
+                sockaddr_storage storage{};
+                std::memcpy(&storage, next->ai_addr, next->ai_addrlen);
+                addresses.emplace_back(storage);
+            }
             freeaddrinfo(found);
-            address = SocketAddress(storage);
         }
         done.store(true, std::memory_order_release);
     }
@@ -47,7 +50,7 @@ bool Resolver::start(const HostPort& what) {
 
 std::optional<Resolver::Answer> Resolver::take() {
     if (!record_ || !record_->done.load(std::memory_order_acquire)) return std::nullopt;
-    Answer answer{record_->what, record_->address};
+    Answer answer{record_->what, std::move(record_->addresses)};
     record_.reset();
     return answer;
 }

@@ -4,10 +4,13 @@
 
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "net/address.hpp"
 
 namespace starling::net {
+
+constexpr std::size_t addresses_per_name_max = 4;
 
 /// One look-up at a time, each on a thread of its own that shares nothing with this object but a small record;
 /// destroying the resolver does not wait for it. One thread owns a Resolver.
@@ -23,7 +26,7 @@ class Resolver {
     bool start(const HostPort& what);
     struct Answer {
         HostPort what;
-        std::optional<SocketAddress> address;  ///< nothing: no such name, or no answer
+        std::vector<SocketAddress> addresses;  ///< addresses_per_name_max at most; none: no such name, or no answer
     };
     /// The answer, once it is there; then the resolver is free again.
     std::optional<Answer> take();

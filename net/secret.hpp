@@ -1,4 +1,4 @@
-// Bytes that must not outlive their use: wiped when they are destroyed or moved from.
+// Bytes that must not outlive their use: wiped when they are destroyed.
 #pragma once
 
 #include <array>

@@ -150,12 +150,13 @@ void MeshTransport::hear(Clock::time_point now) {
     discovery_->set_links(links_->size(), now);
     for (const auto& heard : discovery_->pump(now, [&](const NodeKey& node) { return links_->linked(node); })) {
         const NodeKey& node = heard.beacon.node;
-        if (links_->blocked(node) || peers_.hear(heard.beacon, heard.address, now) != PeerTable::Heard::fresh) {
-            ++counters_.beacons_ignored;
-            continue;
-        }
-        ++counters_.beacons_heard;
-        if (heard.beacon.asks && !links_->linked(node)) discovery_->answer(heard.source, now);
+        const auto what =
+            links_->blocked(node) ? PeerTable::Heard::refused : peers_.hear(heard.beacon, heard.address, now);
+        ++(what == PeerTable::Heard::fresh ? counters_.beacons_heard : counters_.beacons_ignored);
+        // Without an answer, a node whose clock was set back between two runs could not come here for a long time. The
+        // answer tells nothing that a beacon does not.
+        const bool asks = heard.beacon.asks && (what == PeerTable::Heard::fresh || what == PeerTable::Heard::old_run);
+        if (asks && !links_->linked(node)) discovery_->answer(heard.source, now);
     }
 }
 

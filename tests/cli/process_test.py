@@ -346,6 +346,10 @@ class Mesh(unittest.TestCase):
     def test_one_directory_one_node(self):
         run("init", "--dir", self.nodes.dir("a"))
         self.assertTrue(self.nodes.up("a"))
+        lost = self.nodes.run("nowhere", "up")
+        self.assertEqual(INPUT, lost.code)
+        self.assertRegex(lost.err, r"\Astarling: there is no mesh in [^\n]+\n\Z")
+        self.assertFalse(pathlib.Path(self.nodes.dir("nowhere")).exists())
         second = self.nodes.run("a", "up")
         self.assertEqual(MACHINE, second.code)
         self.assertRegex(second.err, r"\Astarling: [^\n]+\n\Z")
@@ -354,14 +358,28 @@ class Mesh(unittest.TestCase):
 
     def test_ways_to_stop(self):
         run("init", "--dir", self.nodes.dir("a"))
-        for stop in (signal.SIGINT, signal.SIGTERM):
+        for stop in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             self.assertTrue(self.nodes.up("a", "--no-discovery"))
             self.assertEqual(OK, self.nodes.kill("a", stop))
         self.assertTrue(self.nodes.up("a", "--no-discovery"))
         self.assertEqual(OK, self.nodes.run("a", "stop").code)
+        self.assertTrue(self.nodes.up("a", "--no-discovery"))  # at once: stop waits for the end
+        self.assertEqual(OK, self.nodes.run("a", "stop").code)
         self.assertEqual(OK, self.nodes.running["a"].wait(PATIENCE))
         self.assertEqual(NO_NODE, self.nodes.run("a", "stop").code)
         self.assertFalse(pathlib.Path(self.nodes.dir("a"), "control.sock").exists())
+
+    def test_output_that_is_lost_is_an_error(self):
+        with open("/dev/full", "w") as full:
+            for command in (["init", "--dir", self.nodes.dir("a")], ["sim", "--nodes", "2"]):
+                done = subprocess.run([STARLING, *command], stdout=full, stderr=subprocess.PIPE, text=True)
+                self.assertEqual(MACHINE, done.returncode, command)
+                self.assertRegex(done.stderr, r"\Astarling: [^\n]+\n\Z")
+        self.assertTrue(self.nodes.up("a", "--no-discovery"))
+        closed = subprocess.run(["sh", "-c", 'exec "$0" status --dir "$1" <&- >&-', STARLING, self.nodes.dir("a")],
+                                stderr=subprocess.PIPE, text=True)
+        self.assertEqual(MACHINE, closed.returncode, closed.stderr)
+        self.assertEqual("0\n", self.nodes.run("a", "count", "c").out)
 
     def test_codes_and_directories(self):
         code = run("init", "--dir", self.nodes.dir("a")).out.strip()

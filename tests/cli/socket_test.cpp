@@ -80,6 +80,46 @@ TEST_CASE("requests are answered in order, many at once, by one client or severa
     for (int number = 0; number < 100; ++number) CHECK((*first->receive())["echo"]["number"] == number);
 }
 
+TEST_CASE("requests that are sent faster than their answers are read are all answered, in order") {
+    constexpr int requests = 20'000;
+    Directory directory;
+    Echo echo(directory.path);
+    auto client = ControlClient::connect(directory.path);
+    REQUIRE(client);
+    std::thread writer([&] {
+        const std::string padding(200, 'x');
+        std::string lines;
+        for (int number = 0; number < requests; ++number)
+            lines += to_line({{"v", 1}, {"op", "x"}, {"number", number}, {"padding", padding}});
+        write_raw(*client, lines);
+    });
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // what is not read piles up
+    int in_order = 0;
+    for (auto answer = client->receive(); answer && (*answer)["echo"]["number"] == in_order; ++in_order) {
+        if (in_order == requests - 1) break;
+        answer = client->receive();
+    }
+    writer.join();
+    CHECK(in_order == requests - 1);
+}
+
+TEST_CASE("a client that has said all it wants to say is answered") {
+    Directory directory;
+    Echo echo(directory.path);
+    auto client = ControlClient::connect(directory.path);
+    REQUIRE(client);
+    write_raw(*client,
+              to_line({{"v", 1}, {"op", "x"}, {"number", 1}}) + to_line({{"v", 1}, {"op", "x"}, {"number", 2}}));
+    REQUIRE(::shutdown(client->fd(), SHUT_WR) == 0);
+    for (int number : {1, 2}) {
+        auto answer = client->receive();
+        REQUIRE(answer);
+        CHECK((*answer)["echo"]["number"] == number);
+    }
+    CHECK_FALSE(client->receive());
+    CHECK(client->gone());
+}
+
 TEST_CASE("the socket is its owner's alone, and goes with the server") {
     Directory directory;
     {
