@@ -69,6 +69,7 @@ std::optional<Changeset> Replica::cut() {
     const auto body = window_body(changeset);
     changeset.body = encode_body(changeset, body);
     state_.raise(own, changeset.last(), own.last_stamp + (body.puts.empty() ? 0 : body.puts.back().stamp_offset));
+    STARLING_ASSERT(valid_header(changeset), "a changeset of this node is one that others accept");
     took_own(changeset);
     window_.reset();
     return changeset;
@@ -98,6 +99,7 @@ Changeset Replica::merge_heads() {
     }
     changeset.body = encode_body(changeset, {});
     state_.raise(own, changeset.last(), own.last_stamp);
+    STARLING_ASSERT(valid_header(changeset), "a changeset of this node is one that others accept");
     took_own(changeset);
     return changeset;
 }

@@ -90,11 +90,7 @@ class State {
              ++at)
             visit(at->first, at->second);
     }
-    /// Calls `visit(type, key)` once for each key of a type that starts with `prefix`, in key order.
-    template <class Visit>
-    void each_key(Type type, BytesView prefix, Visit visit) const {
-        for (const auto& key : keys(type, prefix)) visit(type, key);
-    }
+    /// The keys of a type that start with `prefix`, in order.
     std::vector<Bytes> keys(Type type, BytesView prefix) const;
     std::size_t live_count() const { return live_count_; }
     const Entry* find(const Dot& dot) const;

@@ -52,8 +52,10 @@ bool Transaction::valid(const Slot& slot, const Bytes& value) {
         fail({FaultCode::too_large, "a key has 1 to 1024 bytes"});
     } else if (!canonical_field(slot.field)) {
         fail({FaultCode::malformed, "a field is one canonical scalar of at most 4096 bytes"});
+    } else if (value.size() > value_bytes_max) {
+        fail({FaultCode::too_large, "a value has at most 192 KiB"});
     } else if (!valid_value(value)) {
-        fail({FaultCode::too_large, "a value is one MessagePack item of at most 192 KiB, nested at most 32 deep"});
+        fail({FaultCode::malformed, "a value is one MessagePack item, nested at most 32 deep"});
     }
     return !fault_;
 }
@@ -78,7 +80,10 @@ void Transaction::remove(const Entry& entry, bool trim) {
     auto& window = *replica_.window_;
     const auto dot = entry.dot();
     const bool named = dot.replica != *replica_.self_ || dot.seq < window.first;
-    if (named) window.removed[{trim, dot.replica}].insert(dot.seq);
+    const Replica::RemovalKey key{trim, dot.replica};
+    if (named && window.removed.size() >= changeset_refs_max && !window.removed.contains(key))
+        return fail({FaultCode::too_large, "a transaction removes what at most 4096 replicas wrote"});
+    if (named) window.removed[key].insert(dot.seq);
     auto removed = replica_.state_.remove(replica_.state_.touch(dot.replica), dot.seq);
     undo_.emplace_back(Removed{std::move(*removed), named, trim});
 }

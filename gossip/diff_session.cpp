@@ -11,6 +11,8 @@ using namespace crdt;
 
 namespace {
 
+constexpr std::size_t staged_runs_named_max = 16'384;  // at most some 20 bytes each
+
 std::size_t entry_bytes(const LooseEntry& entry) {
     return sizeof(Dot) + sizeof(LooseEntry) + wire_bytes(entry);
 }
@@ -23,9 +25,17 @@ std::size_t piece_bytes(const Difference& piece) {
     return bytes;
 }
 
+/// As many as fit a message; those that are not named are sent again.
 LiveDots dots_of(const std::map<Dot, LooseEntry>& entries) {
     LiveDots dots;
-    for (const auto& [dot, entry] : entries) extend(dots[dot.replica], dot.seq);
+    std::size_t count = 0;
+    for (const auto& [dot, entry] : entries) {
+        auto& runs = dots[dot.replica];
+        count -= runs.size();
+        extend(runs, dot.seq);
+        count += runs.size();
+        if (count == staged_runs_named_max) break;
+    }
     return dots;
 }
 

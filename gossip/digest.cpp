@@ -110,16 +110,19 @@ void Engine::compare(const NodeKey& peer, Link& link, const Fingerprint& theirs)
 // -- pulling
 // -------------------------------------------------------------------------------------------------------------
 
-bool Engine::pulled_elsewhere(const ReplicaId& id, const Link& here) const {
-    return std::any_of(links_.begin(), links_.end(), [&](const auto& l) {
-        if (&l.second == &here || !l.second.pull) return false;
-        const auto& ranges = l.second.pull->ranges;
-        return std::any_of(ranges.begin(), ranges.end(), [&](const auto& range) { return range.origin == id; });
-    });
+std::set<ReplicaId> Engine::pulled() const {
+    std::set<ReplicaId> origins;
+    for (const auto& [peer, link] : links_) {
+        if (!link.pull) continue;
+        for (const auto& range : link.pull->ranges) origins.insert(range.origin);
+    }
+    return origins;
 }
 
 void Engine::pull_from(const NodeKey& peer, Link& link) {
     if (link.pull || diffs_.asking(peer)) return;
+    if (link.behind.empty()) return;
+    const auto elsewhere = pulled();  // nothing of it here: this link pulls nothing
     OutstandingPull pull{next_pull_, {}, now_.mono_us + limits_.pull_timeout_us, waiting_.evicted()};
     for (auto at = link.behind.begin(); at != link.behind.end();) {
         const auto& [id, due_us] = *at;
@@ -129,7 +132,7 @@ void Engine::pull_from(const NodeKey& peer, Link& link) {
             at = link.behind.erase(at);
             continue;
         }
-        if (due_us <= now_.mono_us && !pulled_elsewhere(id, link)) {
+        if (due_us <= now_.mono_us && !elsewhere.contains(id)) {
             const auto from = waiting_.continues(id, seen) + 1;
             if (from <= top) pull.ranges.push_back({id, from, top});
         }

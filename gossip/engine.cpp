@@ -40,7 +40,8 @@ Effects Engine::handle(const Input& input, Now now) {
 // ---------------------------------------------------------------------------------------------------------------
 
 void Engine::on(const LinkUp& up) {
-    links_.erase(up.peer);  // a new connection knows nothing of the old one's numbers
+    // A new connection knows nothing of the old one's numbers, and goes on with nothing that was begun on it.
+    if (links_.erase(up.peer) > 0) diffs_.link_down(up.peer);
     auto& link = links_[up.peer];
     link.up_since_us = now_.mono_us;
     link.digest_due_us = now_.mono_us + limits_.digest_idle_us;
@@ -148,7 +149,7 @@ void Engine::prepare_write(Now now) {
 
 void Engine::wrote(Changes changes, Now now) {
     now_ = now;
-    effects_.delivered.push_back({std::move(changes), replica_.self()});
+    effects_.delivered.push_back({std::move(changes), replica_.self(), true});
     if (limits_.flush_window_us == 0) cut_window();
 }
 
@@ -175,6 +176,7 @@ std::optional<std::uint64_t> Engine::next_deadline() const {
     std::optional<std::uint64_t> least = window_due_us_;
     const auto at = [&](std::uint64_t us) { least = std::min(least.value_or(UINT64_MAX), us); };
     if (const auto deadline = diffs_.deadline_us()) at(*deadline);
+    const auto elsewhere = pulled();
     for (const auto& [peer, link] : links_) {
         at(link.digest_due_us);
         if (link.pull) {
@@ -182,7 +184,7 @@ std::optional<std::uint64_t> Engine::next_deadline() const {
             continue;
         }
         for (const auto& [id, due_us] : link.behind) {
-            if (!pulled_elsewhere(id, link) && due_us > now_.mono_us) at(due_us);
+            if (due_us > now_.mono_us && !elsewhere.contains(id)) at(due_us);
         }
     }
     return least;

@@ -86,7 +86,8 @@ class Engine final : private DiffHost {
     void compare(const crdt::NodeKey& peer, Link& link, const crdt::Fingerprint& theirs);
     void pull_from(const crdt::NodeKey& peer, Link& link);
     void pull_answered(const crdt::NodeKey& peer, Link& link, const Changesets& message);
-    bool pulled_elsewhere(const crdt::ReplicaId& id, const Link& here) const;
+    /// The origins that some link pulls.
+    std::set<crdt::ReplicaId> pulled() const;
 
     // -- the state diff
     void on(const crdt::NodeKey& peer, DiffOpen& m) { diffs_.on_open(peer, m, now_.mono_us); }

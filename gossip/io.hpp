@@ -53,6 +53,7 @@ struct Send {
 struct Delivered {
     crdt::Changes changes;
     std::optional<crdt::ReplicaId> origin;  ///< nothing for a state diff, which holds many
+    bool written_here = false;              ///< by a transaction of this node, just now
 };
 /// What the driver does with them, in this order: hand `persist` to the store, then do the rest; in durable mode a send
 /// marked by the store's issue waits for it (rule 9).

@@ -108,7 +108,7 @@ void Engine::apply_now(const WaitingChangeset& waiting) {
     log_.append(changeset, now_.mono_us);
     counters_.body_bytes_applied += changeset->body.size();
     effects_.persist.push_back(changeset);
-    effects_.delivered.push_back({std::move(changes), changeset->origin});
+    effects_.delivered.push_back({std::move(changes), changeset->origin, false});
     raised(changeset->origin);
     if (waiting.pushed_by) push(changeset, waiting.pushed_by);
 }
@@ -162,6 +162,9 @@ Result<bool> Engine::apply(Difference difference) {
     }
     if (replica_.window_open() && replica_.heads().size() + difference.heads.size() > changeset_deps_max) cut_window();
     const auto before = replica_.state().version();
+    for (const auto& [id, top] : difference.tops) {
+        if (top.seen > seen(before, id)) newer_format_.erase(id);  // what could not be read is behind it
+    }
     auto changes = apply_difference(replica_, difference);
     for (const auto& [id, top] : difference.tops) {
         if (top.seen <= seen(before, id)) continue;
@@ -170,7 +173,7 @@ Result<bool> Engine::apply(Difference difference) {
         raised(id);
     }
     diffs_.covered(replica_.state());
-    effects_.delivered.push_back({std::move(changes), std::nullopt});
+    effects_.delivered.push_back({std::move(changes), std::nullopt, false});
     drain();
     return true;
 }

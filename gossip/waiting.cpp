@@ -10,9 +10,11 @@ using crdt::Seq;
 
 namespace {
 
-std::size_t size_of(const crdt::Changeset& changeset) {
-    constexpr std::size_t item_bytes = 512;  // the structs, the decoded body and the three indexes, roughly
-    return item_bytes + 4 * changeset.body.size() + changeset.deps.size() * sizeof(Dot) +
+std::size_t size_of(const WaitingChangeset& waiting) {
+    const auto& changeset = *waiting.changeset;
+    constexpr std::size_t item_bytes = 512;  // the structs and the three indexes, roughly
+    const auto puts = waiting.body ? waiting.body->puts.size() : 0;
+    return item_bytes + puts * sizeof(crdt::Put) + 4 * changeset.body.size() + changeset.deps.size() * sizeof(Dot) +
            changeset.refs.size() * sizeof(ReplicaId);
 }
 
@@ -32,7 +34,7 @@ WaitingChangeset Waiting::take(std::map<Name, Item>::iterator at) {
 void Waiting::add(WaitingChangeset waiting, const Dot& missing, Seq seen, std::size_t bytes_max) {
     STARLING_ASSERT(missing.seq > seen, "what waits misses something");
     const Name name{waiting.changeset->origin, waiting.changeset->first};
-    const auto bytes = size_of(*waiting.changeset);
+    const auto bytes = size_of(waiting);
     const auto [at, is_new] = items_.try_emplace(name, Item{std::move(waiting), missing, missing.seq - seen, bytes});
     if (!is_new) return;
     missing_[missing].insert(name);

@@ -135,6 +135,7 @@ void read(FrameReader& in, Pull& pull, SpaceId) {
         PullRange range{in.ref(), in.uint(seq_max), 0};
         range.to = in.uint(seq_max);
         if (range.from == 0 || range.to < range.from) in.fail();
+        if (!pull.ranges.empty() && !(pull.ranges.back().origin < range.origin)) in.fail();  // each origin once
         pull.ranges.push_back(range);
     }
 }

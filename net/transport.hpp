@@ -22,6 +22,8 @@
 
 namespace starling::net {
 
+inline constexpr std::size_t frame_bytes_default = std::size_t{1} << 20;
+
 using Clock = std::chrono::steady_clock;
 
 constexpr std::uint16_t discovery_port_default = 27465;
@@ -38,7 +40,7 @@ struct TransportOptions {
     /// Names of the network cards to send beacons on ("lo", "eth0"); empty means all that are up.
     std::vector<std::string> interfaces;
 
-    std::size_t frame_bytes_max = std::size_t{1} << 20;  ///< of one message, by either side
+    std::size_t frame_bytes_max = frame_bytes_default;   ///< of one message, by either side
     std::size_t link_bytes_max = std::size_t{64} << 20;  ///< waiting for one peer; over it the link is dropped
     std::size_t links_max = 256;                         ///< peers linked at once
     std::size_t door_slots_max = 64;                     ///< connections that have not proved membership yet

@@ -2,6 +2,7 @@
 // nothing of ours.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,7 +28,8 @@ inline Dot to_public(const crdt::Dot& dot) {
     return {to_public(dot.replica), dot.seq};
 }
 inline Stamp to_public_stamp(crdt::Stamp stamp) {
-    return Stamp(std::chrono::microseconds(stamp));
+    // A stranger may claim any stamp; the order of those that differ by 292,000 years is not kept.
+    return Stamp(std::chrono::microseconds(std::min<crdt::Stamp>(stamp, INT64_MAX)));
 }
 Version to_public(const crdt::Version& version);
 crdt::Version to_inner(const Version& version);

@@ -158,7 +158,6 @@ Commit Core::transact(const std::function<void(Tx&)>& write) {
     });
     if (!commit) throw Error(error ? *error : error_of(commit.fault()));
     if (commit->wrote) {
-        own_lives_.insert(*peer_.replica().self());
         watchers_->happened({peer_.state(), commit->changes, to_public(node_key_), true});
         changed();
     }
@@ -183,8 +182,8 @@ gossip::Status Core::peer_status() {
 }
 
 void Core::delivered(const gossip::Delivered& delivered, const gossip::Now& now) {
+    if (delivered.written_here) return;  // the watchers were told when it was written
     const auto& origin = delivered.origin;
-    if (origin && own_lives_.contains(*origin)) return;  // its watchers were told when it was written
     watchers_->happened(
         {peer_.state(), delivered.changes, origin ? std::optional(to_public(origin->node)) : std::nullopt, false});
     const auto* known = origin ? peer_.state().origin(*origin) : nullptr;

@@ -86,7 +86,6 @@ class Core final : private NetworkDriver {
 
     mutable FairMutex mutex_;  // guards what follows, up to the watchers
     peer::Peer peer_;
-    std::set<crdt::ReplicaId> own_lives_;                    // those that wrote since the open
     std::map<crdt::NodeKey, std::uint64_t> warned_mono_us_;  // of a wrong clock
     bool closed_ = false;
     std::size_t waiters_ = 0;

@@ -155,7 +155,11 @@ void Network::take_notes() {
 void Network::perform(const gossip::Effects& effects) {
     wake_us_ = effects.wake_us;
     // A send that is refused means that the link is going down; its LinkDown comes with the next poll.
-    for (const auto& send : effects.sends) transport_->send(send.peer, send.bytes);
+    for (const auto& send : effects.sends) {
+        const bool sent = transport_->send(send.peer, send.bytes);
+        if (!sent && send.bytes.size() > net::frame_bytes_default && !std::exchange(told_of_size_, true))
+            log_(LogLevel::error, "a message is larger than a frame: the mesh has too many lives to sync any more");
+    }
     for (const auto& peer : effects.disconnect) {
         log_(LogLevel::warning, crdt::short_name(peer) + " breaks the protocol and is kept out for a while");
         penalised_[peer] = net::Clock::now() + penalty_ms;

@@ -85,6 +85,7 @@ class Network {
     std::map<net::NodeKey, net::Clock::time_point> penalised_;  // for bytes that break the protocol, until then
     net::Clock::time_point refreshed_{}, reported_{};
     std::string last_fault_;
+    bool told_of_size_ = false;  ///< that a message fits no frame: once is enough
 };
 
 }  // namespace starling::detail

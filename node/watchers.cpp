@@ -182,6 +182,7 @@ void Watchers::stop() noexcept {
         const std::lock_guard lock(mutex_);
         stopping_ = true;
         jobs_.clear();
+        tasks_ = 0;
         for (const auto& watcher : watchers_) watcher->bytes = 0;
         thread = std::move(thread_);
         work_.notify_all();

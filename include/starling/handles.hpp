@@ -1,5 +1,6 @@
 // Handles: typed names of data. Cheap to copy, thread-safe, valid for as long as they live: after the node is closed
-// they still read what was there, and writes throw Errc::closed. Data comes into being with its first write.
+// they still read what was there, and writes throw Errc::closed. A handle that was moved from may only be assigned to
+// or destroyed. Data comes into being with its first write.
 //
 // Reads take what this node holds, own uncommitted writes included when called inside `transact`; they wait for neither
 // network nor disk. What another build or a faulty peer wrote in a shape that T cannot take reads as absent; a handle

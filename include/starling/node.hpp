@@ -55,7 +55,8 @@ class STARLING_API Node {
 
     /// Sends what is written, says goodbye and ends the node's threads; takes a few hundred milliseconds at most
     /// besides a running watcher, which is waited for. Idempotent. Throws Errc::would_deadlock inside a watcher or
-    /// `transact`; the destructor is allowed inside a watcher.
+    /// `transact`; the destructor is allowed inside a watcher,
+    /// and ends the process inside the node's own `transact`.
     void close();
 
     // -- data; handles are made without any look at the data. Keys are text of 1 to 1024 bytes; throws

@@ -1,10 +1,11 @@
-// What happened, transaction by transaction.
+// What happened, in the order in which it became visible.
 //
-// Watchers run on one thread of the node, in the order in which transactions became visible, each whole. Two
-// transactions are never merged into one, not even when both change the same key. What waits for a slow watcher is
-// bounded by watch_queue_bytes_max for each subscription; past it, changes are dropped and one Changes with `overflow`
-// set stands for them, after which the watcher reads anew what it needs. Writers are never held up. An exception out of
-// a watcher is reported to Options::log and goes no further.
+// Watchers run on one thread of the node, in the order in which transactions became visible, each whole. A transaction
+// of this node is one Changes. Those of another node come as it sent them: what it wrote within one flush window
+// (Options::flush_window) is one Changes with the last values, and so is what a long catch-up brought. What waits for a
+// slow watcher is bounded by watch_queue_bytes_max for each subscription; past it, changes are dropped and one Changes
+// with `overflow` set stands for them, after which the watcher reads anew what it needs. Writers are never held up. An
+// exception out of a watcher is reported to Options::log and goes no further.
 #pragma once
 
 #include <chrono>

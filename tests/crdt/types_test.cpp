@@ -301,3 +301,41 @@ TEST_CASE("a rolled back transaction leaves no trace") {
     CHECK(b.state().fingerprint() == before);
     CHECK_FALSE(b.replica.window_open());
 }
+
+TEST_CASE("a transaction that removes what too many replicas wrote fails whole, before peers would refuse it") {
+    Node node(1);
+    Replica& replica = node.replica;
+    std::optional<Dot> last;
+    for (std::size_t life = 1; life <= changeset_refs_max + 1; ++life) {
+        Changeset changeset;
+        changeset.origin = {{7}, life};
+        changeset.first = changeset.count = 1;
+        changeset.depth = life;
+        if (last) changeset.deps.push_back(*last);
+        Body body;
+        body.puts.push_back({1, Slot{Type::journal, "j", packed_nil()}, 1, pack_int(1)});
+        changeset.body = encode_body(changeset, body);
+        (void)replica.apply(changeset, decode_body(changeset));
+        last = Dot{changeset.origin, 1};
+    }
+    {
+        Transaction tx(replica, node.clock.next(0));
+        tx.trim("j", *last);
+        const auto commit = tx.commit();
+        REQUIRE_FALSE(commit);
+        CHECK(commit.fault().code == FaultCode::too_large);
+    }
+    replica.check();
+    CHECK(node.state().live_count() == changeset_refs_max + 1);
+    {
+        Transaction tx(replica, node.clock.next(0));
+        tx.trim("j", {{{7}, changeset_refs_max}, 1});
+        REQUIRE(tx.commit());
+    }
+    const auto changeset = replica.cut();
+    REQUIRE(changeset);
+    CHECK(changeset->refs.size() == changeset_refs_max);
+    CHECK(valid_header(*changeset));
+    CHECK(decode_body(*changeset));
+    CHECK(node.state().live_count() == 1);
+}
