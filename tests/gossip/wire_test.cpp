@@ -140,6 +140,19 @@ TEST_CASE("another space, another version and an unknown kind are refused") {
     CHECK(decode(0, frame, in).fault().code == FaultCode::unknown_kind);
 }
 
+TEST_CASE("a pull names each replica once, so that a short message cannot ask for the log many times over") {
+    RefSender out;
+    RefReceiver in;
+    CHECK(decode(0, encode(0, Pull{4, {{replica(1), 1, 9}, {replica(2), 1, 9}}}, out), in));
+    const Pull twice{4, {{replica(1), 1, 9}, {replica(1), 10, 12}}},
+        descending{4, {{replica(2), 1, 9}, {replica(1), 1, 9}}};
+    for (const auto& wrong : {twice, descending}) {
+        const auto read = decode(0, encode(0, wrong, out), in);
+        REQUIRE_FALSE(read);
+        CHECK(read.fault().code == FaultCode::malformed);
+    }
+}
+
 TEST_CASE("changed, cut and random frames never do more than fail") {
     std::mt19937_64 random(3);
     std::size_t read = 0;
