@@ -116,7 +116,7 @@ int run_up(const UpOptions& options) {
         return complain(exit_usage,
                         "--listen takes ADDRESS, ADDRESS:PORT, [V6]:PORT or :PORT, not '" + options.listen + "'");
     }
-    const auto& directory = options.directory.string();
+    const auto directory = options.directory.string();
     if (!holds_mesh(options.directory)) {
         return complain(exit_input, "there is no mesh in " + directory + ": make one with 'starling init --dir " +
                                         directory + "', or enter one with 'starling join CODE --dir " + directory +

@@ -21,6 +21,8 @@ inline constexpr std::size_t transaction_bytes_max = changeset_bytes_max / 2;
 inline constexpr std::uint64_t changeset_dots_max = 65'536;
 inline constexpr std::size_t changeset_deps_max = 4'096;
 inline constexpr std::size_t changeset_refs_max = 4'096;
+/// Other replicas whose dots one transaction removes, which the window did not name before. Half of a changeset's.
+inline constexpr std::size_t transaction_refs_max = changeset_refs_max / 2;
 
 /// Claimed depths stop here, so that a hostile claim cannot overflow anyone's own.
 inline constexpr std::uint64_t depth_max = std::uint64_t{1} << 53;

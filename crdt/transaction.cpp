@@ -20,7 +20,7 @@ constexpr std::uint64_t transaction_dots_max = changeset_dots_max / 2;
 bool Transaction::must_cut_first(const Replica& replica) {
     return replica.window_bytes() + transaction_bytes_max > changeset_bytes_max ||
            replica.window_dots() + transaction_dots_max > changeset_dots_max ||
-           (replica.window_ && replica.window_->removed.size() > changeset_refs_max / 2);
+           (replica.window_ && replica.window_->removed.size() + transaction_refs_max > changeset_refs_max);
 }
 
 Transaction::Transaction(Replica& replica, Stamp stamp) : replica_(replica), stamp_(stamp) {
@@ -81,9 +81,11 @@ void Transaction::remove(const Entry& entry, bool trim) {
     const auto dot = entry.dot();
     const bool named = dot.replica != *replica_.self_ || dot.seq < window.first;
     const Replica::RemovalKey key{trim, dot.replica};
-    if (named && window.removed.size() >= changeset_refs_max && !window.removed.contains(key))
-        return fail({FaultCode::too_large, "a transaction removes what at most 4096 replicas wrote"});
-    if (named) window.removed[key].insert(dot.seq);
+    if (named) {
+        if (!window.removed.contains(key) && ++refs_ > transaction_refs_max)
+            return fail({FaultCode::too_large, "a transaction removes what at most 2048 replicas wrote"});
+        window.removed[key].insert(dot.seq);
+    }
     auto removed = replica_.state_.remove(replica_.state_.touch(dot.replica), dot.seq);
     undo_.emplace_back(Removed{std::move(*removed), named, trim});
 }

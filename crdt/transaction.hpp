@@ -68,6 +68,7 @@ class Transaction {
     Seq first_;
     Seq next_;
     std::size_t bytes_ = 0;
+    std::size_t refs_ = 0;  ///< replicas that the window names since this transaction
     bool opened_window_ = false;
     bool live_ = true;
     std::vector<std::variant<Inserted, Removed>> undo_;

@@ -46,7 +46,6 @@ class Identity {
     const NodeKey& node_key() const { return node_key_; }
     const CurveKey& curve_public() const { return curve_public_; }
     const Secret<32>& curve_secret() const { return curve_secret_; }
-    /// The 64-byte Ed25519 secret key in libsodium's form (seed ‖ public key), for whoever signs.
     void check() const;
 
   private:

@@ -28,7 +28,7 @@ inline Dot to_public(const crdt::Dot& dot) {
     return {to_public(dot.replica), dot.seq};
 }
 inline Stamp to_public_stamp(crdt::Stamp stamp) {
-    // A stranger may claim any stamp; the order of those that differ by 292,000 years is not kept.
+    // A stranger may claim any stamp; those past the year 294,247 all read as its end.
     return Stamp(std::chrono::microseconds(std::min<crdt::Stamp>(stamp, INT64_MAX)));
 }
 Version to_public(const crdt::Version& version);

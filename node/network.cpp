@@ -154,7 +154,8 @@ void Network::take_notes() {
 
 void Network::perform(const gossip::Effects& effects) {
     wake_us_ = effects.wake_us;
-    // A send that is refused means that the link is going down; its LinkDown comes with the next poll.
+    // A send that is refused means that the link is going down, and its LinkDown comes with the next poll; or that the
+    // message fits no frame. Of all messages only those with a whole version grow without a bound.
     for (const auto& send : effects.sends) {
         const bool sent = transport_->send(send.peer, send.bytes);
         if (!sent && send.bytes.size() > net::frame_bytes_default && !std::exchange(told_of_size_, true))

@@ -305,8 +305,9 @@ TEST_CASE("a rolled back transaction leaves no trace") {
 TEST_CASE("a transaction that removes what too many replicas wrote fails whole, before peers would refuse it") {
     Node node(1);
     Replica& replica = node.replica;
+    constexpr std::size_t lives = transaction_refs_max * 2 + 1;
     std::optional<Dot> last;
-    for (std::size_t life = 1; life <= changeset_refs_max + 1; ++life) {
+    for (std::size_t life = 1; life <= lives; ++life) {
         Changeset changeset;
         changeset.origin = {{7}, life};
         changeset.first = changeset.count = 1;
@@ -326,12 +327,15 @@ TEST_CASE("a transaction that removes what too many replicas wrote fails whole, 
         CHECK(commit.fault().code == FaultCode::too_large);
     }
     replica.check();
-    CHECK(node.state().live_count() == changeset_refs_max + 1);
-    {
+    CHECK(node.state().live_count() == lives);
+    // Two that are within the limit always fit one window, one after the other.
+    for (std::size_t upto : {transaction_refs_max, 2 * transaction_refs_max}) {
+        REQUIRE_FALSE(Transaction::must_cut_first(replica));
         Transaction tx(replica, node.clock.next(0));
-        tx.trim("j", {{{7}, changeset_refs_max}, 1});
+        tx.trim("j", {{{7}, upto}, 1});
         REQUIRE(tx.commit());
     }
+    CHECK(Transaction::must_cut_first(replica));
     const auto changeset = replica.cut();
     REQUIRE(changeset);
     CHECK(changeset->refs.size() == changeset_refs_max);

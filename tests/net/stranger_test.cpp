@@ -287,6 +287,7 @@ TEST_CASE("garbage over TCP and frames that claim 200 MB cost nothing") {
 
 constexpr const char* attack_variable = "STARLING_NET_ATTACK";
 
+// Skipped in this process: the next test case runs it, alone, in a process of its own.
 TEST_CASE("the attacker of the next test case" * doctest::skip()) {
     const char* target = std::getenv(attack_variable);
     if (target == nullptr) return;
