@@ -20,15 +20,6 @@ struct OriginTop {
     bool operator==(const OriginTop&) const = default;
 };
 
-/// An entry away from its state.
-struct LooseEntry {
-    Slot slot;
-    Stamp stamp = 0;
-    Depth depth = 0;
-    Bytes value;
-    bool operator==(const LooseEntry&) const = default;
-};
-
 using LiveDots = std::map<ReplicaId, DotRuns>;
 
 struct Difference {

@@ -42,6 +42,15 @@ struct Entry {
     Dot dot() const;
 };
 
+/// An entry away from its state.
+struct LooseEntry {
+    Slot slot;
+    Stamp stamp = 0;
+    Depth depth = 0;
+    Bytes value;
+    bool operator==(const LooseEntry&) const = default;
+};
+
 /// Journals: causes before effects, the rest by name. A total order.
 struct CausalOrder {
     bool operator()(const Entry* a, const Entry* b) const;
@@ -93,6 +102,14 @@ class State {
     /// The keys of a type that start with `prefix`, in order.
     std::vector<Bytes> keys(Type type, BytesView prefix) const;
     std::size_t live_count() const { return live_count_; }
+    /// Calls `visit(dot, loose_entry)` for every live entry, in dot order. O(live); for checks and tests.
+    template <class Visit>
+    void each_live(Visit visit) const {
+        for (const auto& [id, origin] : origins_) {
+            for (const auto& [seq, entry] : origin.live)
+                visit(Dot{id, seq}, LooseEntry{entry.slot, entry.stamp, entry.depth, entry.value});
+        }
+    }
     const Entry* find(const Dot& dot) const;
 
     const std::map<ReplicaId, Origin>& origins() const { return origins_; }
