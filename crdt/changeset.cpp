@@ -27,160 +27,201 @@ void write_front_coded(Writer& writer, BytesView previous, BytesView text) {
     writer.uint(shared).str(text.substr(shared));
 }
 
-/// `text` = the first `shared` bytes of what it was + a suffix.
-void read_front_coded(Reader& reader, Bytes& text, std::size_t bytes_max) {
-    const auto shared = reader.uint(text.size());
+/// Appends to `texts` what follows in front coding: the first `shared` bytes of `previous`, a piece of `texts`, and a
+/// suffix. Returns the size of the text.
+std::size_t read_front_coded(Reader& reader, Bytes& texts, std::size_t previous, std::size_t previous_size,
+                             std::size_t bytes_max) {
+    const auto shared = reader.uint(previous_size);
     const auto suffix = reader.str(bytes_max);
-    if (shared + suffix.size() > bytes_max) return reader.fail();
-    if (shared < text.size() && !suffix.empty() && text[shared] == suffix[0]) return reader.fail();  // not the longest
-    text.resize(shared);
-    text.append(suffix);
+    if (shared + suffix.size() > bytes_max) return reader.fail(), 0;
+    if (shared < previous_size && !suffix.empty() && texts[previous + shared] == suffix[0])
+        return reader.fail(), 0;  // not the longest
+    if (shared > 0) texts.append(texts, previous, shared);
+    texts.append(suffix);
+    return shared + suffix.size();
 }
 
-void write_puts(Writer& writer, const Changeset& header, const std::vector<Put>& puts) {
-    Slot previous;
-    Stamp stamp = 0;
-    Seq next = header.first;
-    bool first = true;
-    for (const auto& put : puts) {
-        const bool same_key = !first && put.slot.type == previous.type && put.slot.key == previous.key;
-        writer.uint((same_key ? put_same_key : 0) | (put.seq != next ? put_after_gap : 0) |
-                    (put.stamp_offset != stamp ? put_stamp : 0));
-        if (put.seq != next) writer.uint(put.seq - next);
-        if (!same_key) {
-            writer.uint(std::uint64_t(put.slot.type));
-            write_front_coded(writer, previous.key, put.slot.key);
+/// Reads bodies. Holds the put that was read last: what the next one is coded from.
+class BodyReader {
+  public:
+    BodyReader(const Changeset& header, Body& body) : reader_(header.body), header_(header), body_(body) {}
+
+    Result<bool> read() {
+        const auto format = reader_.uint();
+        if (reader_.ok() && format != format_now) return Fault{FaultCode::unknown_kind, "a newer changeset format"};
+        while (reader_.ok() && !reader_.done()) {
+            const auto code = reader_.uint();
+            if (!reader_.ok()) break;
+            if (code < put_codes) {
+                put(code);
+            } else if (code == code_remove || code == code_trim) {
+                removal(code == code_trim);
+            } else {
+                return Fault{FaultCode::unknown_kind, "a newer operation kind"};
+            }
         }
-        write_front_coded(writer, previous.field, put.slot.field);
-        if (put.stamp_offset != stamp) writer.uint(put.stamp_offset - stamp);
-        writer.raw(put.value);
-        previous = put.slot;
-        stamp = put.stamp_offset;
-        next = put.seq + 1;
-        first = false;
+        if (!reader_.done()) return Fault{FaultCode::malformed, "malformed changeset body"};
+        return true;
     }
-}
 
-/// Reads one put into `put`, which holds the previous one: its key, field, stamp and seq are what this one is coded
-/// from.
-bool read_put(Reader& reader, std::uint64_t code, const Changeset& header, bool is_first, Put& put) {
-    Seq next = is_first ? header.first : put.seq + 1;
+  private:
+    void put(std::uint64_t code);
+    void removal(bool trim);
+    void read_runs(Removal& removal);
+
+    Reader reader_;
+    const Changeset& header_;
+    Body& body_;
+    std::uint64_t least_order_ = 0;  ///< removals ascend from here; 0: none yet
+    Put last_;
+};
+
+void BodyReader::put(std::uint64_t code) {
+    auto& texts = body_.texts;
+    const bool is_first = body_.puts.empty();
+    Put put;
+    put.seq = is_first ? header_.first : last_.seq + 1;
     if ((code & put_after_gap) != 0) {
-        const auto gap = reader.uint(changeset_dots_max);
-        if (gap == 0) reader.fail();
-        next += gap;
+        const auto gap = reader_.uint(changeset_dots_max);
+        if (gap == 0) reader_.fail();
+        put.seq += gap;
     }
-    put.seq = next;
-    if (put.seq > header.last()) reader.fail();
+    if (put.seq > header_.last() || least_order_ > 0) reader_.fail();  // puts come first
+    put.text = std::uint32_t(texts.size());
+    const auto last_key = last_.text;
     if ((code & put_same_key) != 0) {
-        if (is_first) reader.fail();
+        if (is_first) return reader_.fail();
+        put.type = last_.type;
+        put.key_size = last_.key_size;
+        texts.append(texts, last_key, last_.key_size);
     } else {
-        const auto before = put.slot.type;
-        const auto key = put.slot.key;
-        put.slot.type = Type(reader.uint(127));
-        read_front_coded(reader, put.slot.key, key_bytes_max);
-        if (!is_first && put.slot.type == before && put.slot.key == key) reader.fail();  // has a shorter form
+        put.type = Type(reader_.uint(127));
+        put.key_size = std::uint16_t(read_front_coded(reader_, texts, last_key, last_.key_size, key_bytes_max));
+        const auto key = BytesView(texts).substr(put.text);
+        if (!is_first && put.type == last_.type && key == BytesView(texts).substr(last_key, last_.key_size))
+            reader_.fail();  // has a shorter form
     }
-    read_front_coded(reader, put.slot.field, field_bytes_max);
-    if (reader.ok() && !canonical_field(put.slot.field)) reader.fail();
+    const auto last_field = last_key + last_.key_size;
+    put.field_size = std::uint16_t(read_front_coded(reader_, texts, last_field, last_.field_size, field_bytes_max));
+    if (reader_.ok() && !canonical_field(BytesView(texts).substr(put.text + put.key_size))) reader_.fail();
+    put.stamp_offset = last_.stamp_offset;
     if ((code & put_stamp) != 0) {
-        const auto delta = reader.uint();
-        if (delta == 0 || delta > UINT64_MAX - put.stamp_offset) reader.fail();
+        const auto delta = reader_.uint();
+        if (delta == 0 || delta > UINT64_MAX - put.stamp_offset) reader_.fail();
         put.stamp_offset += delta;
     }
-    put.value = reader.item(value_bytes_max, value_nesting_max);
-    return reader.ok();
+    const auto value = reader_.item(value_bytes_max, value_nesting_max);
+    put.value_size = std::uint32_t(value.size());
+    texts.append(value);
+    if (texts.size() > changeset_texts_bytes_max) reader_.fail();
+    if (!reader_.ok()) return;
+    body_.puts.push_back(put);
+    last_ = put;
 }
 
-void write_removal(Writer& writer, const Changeset& header, const Removal& removal) {
-    std::uint64_t place = 0;
-    if (removal.replica != header.origin) {
-        const auto at = std::lower_bound(header.refs.begin(), header.refs.end(), removal.replica);
-        STARLING_ASSERT(at != header.refs.end() && *at == removal.replica, "a removal names the origin or a ref");
-        place = 1 + std::uint64_t(at - header.refs.begin());
-    }
-    // The newest removed dot is usually near the top, so runs go downwards: from the origin's first, or from the top.
-    writer.uint(removal.trim ? code_trim : code_remove).uint(place).uint(removal.runs.size());
-    Seq at = place == 0 ? header.first : 0;
-    if (place == 0) {
-        for (auto run = removal.runs.rbegin(); run != removal.runs.rend(); ++run) {
-            writer.uint(at - run->last()).uint(run->count);
-            at = run->first;
-        }
-    } else {
-        for (const auto& run : removal.runs) {
-            writer.uint(run.first - at).uint(run.count);
-            at = run.first + run.count;
-        }
-    }
+void BodyReader::removal(bool trim) {
+    Removal removal;
+    removal.trim = trim;
+    removal.place = std::uint32_t(reader_.uint(header_.refs.size()));
+    const auto order = (trim ? changeset_refs_max + 1 : 0) + removal.place + 1;
+    if (order <= least_order_) return reader_.fail();
+    least_order_ = order;
+    removal.run = std::uint32_t(body_.runs.size());
+    read_runs(removal);
+    if (reader_.ok()) body_.removals.push_back(removal);
 }
 
-bool read_removal(Reader& reader, std::uint64_t code, const Changeset& header, std::uint64_t& least_place,
-                  Removal& removal) {
-    removal.trim = code == code_trim;
-    const auto place = reader.uint(header.refs.size());
-    const auto order = (removal.trim ? changeset_refs_max + 1 : 0) + place + 1;
-    if (!reader.ok() || order <= least_place) return reader.fail(), false;
-    least_place = order;
-    removal.replica = place == 0 ? header.origin : header.refs[place - 1];
-    const auto runs = reader.uint(changeset_bytes_max);
-    if (runs == 0) reader.fail();
-    Seq at = place == 0 ? header.first : 0;
-    for (std::uint64_t i = 0; i < runs && reader.ok(); ++i) {
-        const auto gap = reader.uint(seq_max);
-        const auto run_count = reader.uint(seq_max);
-        const Seq gap_least = place == 0 && i > 0 ? 2 : 1;  // adjacent runs would be one
-        if (run_count == 0 || gap < gap_least) return reader.fail(), false;
-        if (place == 0) {
-            if (gap + run_count > at) return reader.fail(), false;
+/// The origin's runs go downwards from the changeset's first dot, since what is removed is usually new; others'
+/// upwards.
+void BodyReader::read_runs(Removal& removal) {
+    const bool own = removal.place == 0;
+    const auto runs = reader_.uint(changeset_bytes_max);
+    if (runs == 0) return reader_.fail();
+    Seq at = own ? header_.first : 0;
+    for (std::uint64_t i = 0; i < runs && reader_.ok(); ++i) {
+        const auto gap = reader_.uint(seq_max);
+        const auto run_count = reader_.uint(seq_max);
+        const Seq gap_least = own && i > 0 ? 2 : 1;  // adjacent runs would be one
+        if (run_count == 0 || gap < gap_least) return reader_.fail();
+        if (own) {
+            if (gap + run_count > at) return reader_.fail();
             at -= gap + run_count - 1;
-            removal.runs.push_back({at, run_count});
+            body_.runs.push_back({at, run_count});
         } else {
-            if (gap + run_count > seq_max - at) return reader.fail(), false;
-            removal.runs.push_back({at + gap, run_count});
+            if (gap + run_count > seq_max - at) return reader_.fail();
+            body_.runs.push_back({at + gap, run_count});
             at += gap + run_count;
         }
     }
-    if (place == 0) std::reverse(removal.runs.begin(), removal.runs.end());
-    return reader.ok();
+    removal.runs = std::uint32_t(body_.runs.size()) - removal.run;
+    if (own) std::reverse(body_.runs.begin() + removal.run, body_.runs.end());
 }
 
 }  // namespace
 
+void Body::add_put(Seq seq, const SlotView& slot, Stamp stamp_offset, BytesView value) {
+    puts.push_back({seq, stamp_offset, std::uint32_t(texts.size()), std::uint32_t(value.size()),
+                    std::uint16_t(slot.key.size()), std::uint16_t(slot.field.size()), slot.type});
+    texts.append(slot.key).append(slot.field).append(value);
+}
+
+void Body::add_removal(std::uint32_t place, bool trim, std::span<const DotRun> runs_to_add) {
+    removals.push_back({place, trim, std::uint32_t(runs.size()), std::uint32_t(runs_to_add.size())});
+    runs.insert(runs.end(), runs_to_add.begin(), runs_to_add.end());
+}
+
+BodyWriter::BodyWriter(Seq first_of_changeset) : first_(first_of_changeset), next_(first_of_changeset) {
+    writer_.uint(format_now);
+}
+
+void BodyWriter::put(Seq seq, const SlotView& slot, Stamp stamp_offset, BytesView value) {
+    const bool same_key = any_ && slot.type == type_ && slot.key == key_;
+    writer_.uint((same_key ? put_same_key : 0) | (seq != next_ ? put_after_gap : 0) |
+                 (stamp_offset != stamp_ ? put_stamp : 0));
+    if (seq != next_) writer_.uint(seq - next_);
+    if (!same_key) {
+        writer_.uint(std::uint64_t(slot.type));
+        write_front_coded(writer_, key_, slot.key);
+        key_.assign(slot.key);
+        type_ = slot.type;
+    }
+    write_front_coded(writer_, field_, slot.field);
+    field_.assign(slot.field);
+    if (stamp_offset != stamp_) writer_.uint(stamp_offset - stamp_);
+    writer_.raw(value);
+    stamp_ = stamp_offset;
+    next_ = seq + 1;
+    any_ = true;
+}
+
+void BodyWriter::removal(std::uint32_t place, bool trim, std::span<const DotRun> runs) {
+    writer_.uint(trim ? code_trim : code_remove).uint(place).uint(runs.size());
+    if (place == 0) {
+        Seq at = first_;
+        for (auto run = runs.rbegin(); run != runs.rend(); ++run) {
+            writer_.uint(at - run->last()).uint(run->count);
+            at = run->first;
+        }
+        return;
+    }
+    Seq at = 0;
+    for (const auto& run : runs) {
+        writer_.uint(run.first - at).uint(run.count);
+        at = run.first + run.count;
+    }
+}
+
 Bytes encode_body(const Changeset& header, const Body& body) {
-    Writer writer;
-    writer.uint(format_now);
-    write_puts(writer, header, body.puts);
-    for (const auto& removal : body.removals) write_removal(writer, header, removal);
+    BodyWriter writer(header.first);
+    for (const auto& put : body.puts) writer.put(put.seq, body.slot(put), put.stamp_offset, body.value(put));
+    for (const auto& removal : body.removals) writer.removal(removal.place, removal.trim, body.runs_of(removal));
     return writer.take();
 }
 
 Result<Body> decode_body(const Changeset& changeset) {
-    Reader reader(changeset.body);
-    const auto format = reader.uint();
-    if (reader.ok() && format != format_now) return Fault{FaultCode::unknown_kind, "a newer changeset format"};
     Body body;
-    Put put;
-    std::uint64_t least_place = 0;
-    std::size_t texts_bytes = 0;
-    while (reader.ok() && !reader.done()) {
-        const auto code = reader.uint();
-        if (!reader.ok()) break;
-        if (code < put_codes) {
-            if (least_place > 0) reader.fail();  // puts come first
-            if (!read_put(reader, code, changeset, body.puts.empty(), put)) break;
-            texts_bytes += put.slot.key.size() + put.slot.field.size() + put.value.size();
-            if (texts_bytes > changeset_texts_bytes_max) reader.fail();
-            body.puts.push_back(put);
-        } else if (code == code_remove || code == code_trim) {
-            Removal removal;
-            if (read_removal(reader, code, changeset, least_place, removal))
-                body.removals.push_back(std::move(removal));
-        } else {
-            return Fault{FaultCode::unknown_kind, "a newer operation kind"};
-        }
-    }
-    if (!reader.done()) return Fault{FaultCode::malformed, "malformed changeset body"};
+    body.texts.reserve(changeset.body.size());
+    if (auto read = BodyReader(changeset, body).read(); !read) return read.fault();
     return body;
 }
 

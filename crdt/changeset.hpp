@@ -3,11 +3,14 @@
 // every link, in the log and, later, under a seal. docs/wire.md has the grammar with worked bytes.
 #pragma once
 
+#include <span>
 #include <vector>
 
+#include "crdt/codec.hpp"
+#include "crdt/dots.hpp"
 #include "crdt/ids.hpp"
 #include "crdt/result.hpp"
-#include "crdt/state.hpp"
+#include "crdt/slot.hpp"
 
 namespace starling::crdt {
 
@@ -26,29 +29,70 @@ struct Changeset {
     bool operator==(const Changeset&) const = default;
 };
 
+/// One put of a body; its texts stand in `Body::texts`.
 struct Put {
     Seq seq = 0;
-    Slot slot;
     Stamp stamp_offset = 0;  ///< from the last stamp of the origin's previous changesets
-    Bytes value;
+    std::uint32_t text = 0;  ///< where key, field and value begin
+    std::uint32_t value_size = 0;
+    std::uint16_t key_size = 0;
+    std::uint16_t field_size = 0;
+    Type type{};
     bool operator==(const Put&) const = default;
 };
 
 /// Removed dots of one replica. A trim is the removal that may take journal entries.
 struct Removal {
-    ReplicaId replica;
+    std::uint32_t place = 0;  ///< 0: the origin; else 1 + the place among the header's refs
     bool trim = false;
-    DotRuns runs;
+    std::uint32_t run = 0;  ///< the first of its runs in `Body::runs`
+    std::uint32_t runs = 0;
     bool operator==(const Removal&) const = default;
 };
 
+/// What a body says, with all texts in full and in one piece.
 struct Body {
     std::vector<Put> puts;          ///< ascending by seq
-    std::vector<Removal> removals;  ///< ascending by (trim, place of the replica: the origin first, then the refs)
+    std::vector<Removal> removals;  ///< ascending by (trim, place)
+    DotRuns runs;                   ///< of the removals, one after another
+    Bytes texts;                    ///< key, field and value of each put, without gaps
+
+    SlotView slot(const Put& put) const {
+        const auto text = BytesView(texts).substr(put.text);
+        return {put.type, text.substr(0, put.key_size), text.substr(put.key_size, put.field_size)};
+    }
+    BytesView value(const Put& put) const {
+        return BytesView(texts).substr(put.text + put.key_size + put.field_size, put.value_size);
+    }
+    std::span<const DotRun> runs_of(const Removal& removal) const {
+        return std::span(runs).subspan(removal.run, removal.runs);
+    }
+    void add_put(Seq seq, const SlotView& slot, Stamp stamp_offset, BytesView value);
+    /// `runs_to_add` is sorted, disjoint, not adjacent and not empty.
+    void add_removal(std::uint32_t place, bool trim, std::span<const DotRun> runs_to_add);
     bool operator==(const Body&) const = default;
 };
 
-/// The body's bytes, with front coding of keys and fields. `body.removals` name only the origin and `refs`.
+/// Writes a body piece by piece, in the order of Body.
+class BodyWriter {
+  public:
+    explicit BodyWriter(Seq first_of_changeset);
+    void put(Seq seq, const SlotView& slot, Stamp stamp_offset, BytesView value);
+    void removal(std::uint32_t place, bool trim, std::span<const DotRun> runs);
+    Bytes take() { return writer_.take(); }
+
+  private:
+    Writer writer_;
+    Seq first_;
+    Seq next_;
+    Stamp stamp_ = 0;
+    Type type_{};
+    Bytes key_;  ///< of the previous put: what the next one is coded from
+    Bytes field_;
+    bool any_ = false;
+};
+
+/// The body's bytes, with front coding of keys and fields.
 Bytes encode_body(const Changeset& header, const Body& body);
 
 /// Reads a body. A fault of code `unknown_kind` means that a newer build wrote it and nothing may be concluded; any

@@ -25,12 +25,10 @@ Difference answer_outside(const Replica& replica, const Version& base, const Liv
     for (const auto& [id, origin] : replica.state().origins()) {
         if (origin.seen == 0) continue;
         difference.tops[id] = {origin.seen, origin.last_stamp};
-        for (auto at = origin.live.upper_bound(seen(base, id)); at != origin.live.end(); ++at) {
-            const auto& [seq, entry] = *at;
+        origin.live.each(seen(base, id) + 1, origin.seen, [&, &id = id](Seq seq, Handle handle) {
             extend(difference.outside[id], seq);
-            if (!holds(staged, id, seq))
-                difference.entries[{id, seq}] = {entry.slot, entry.stamp, entry.depth, entry.value};
-        }
+            if (!holds(staged, id, seq)) difference.entries[{id, seq}] = loose(replica.state().at(handle));
+        });
     }
     return difference;
 }
@@ -39,17 +37,15 @@ Difference answer_outside(const Replica& replica, const Version& base, const Liv
 
 LiveDots live_dots(const State& state) {
     LiveDots dots;
-    for (const auto& [id, origin] : state.origins()) {
-        for (const auto& [seq, entry] : origin.live) extend(dots[id], seq);
-    }
+    for (const auto& [id, origin] : state.origins())
+        origin.live.each([&, &id = id](Seq seq, Handle) { extend(dots[id], seq); });
     return dots;
 }
 
 Difference answer(const Replica& replica, const Version& base, const LiveDots& staged) {
     auto difference = answer_outside(replica, base, staged);
     for (const auto& [id, origin] : replica.state().origins()) {
-        const auto end = origin.live.upper_bound(seen(base, id));
-        for (auto at = origin.live.begin(); at != end; ++at) extend(difference.inside[id], at->first);
+        origin.live.each(0, seen(base, id), [&, &id = id](Seq seq, Handle) { extend(difference.inside[id], seq); });
     }
     return difference;
 }
@@ -65,10 +61,10 @@ Difference answer_knowing(const Replica& replica, const Version& base, const Liv
             Seq from = run.first;
             const auto to = std::min(run.last(), common);
             if (from > to) break;
-            for (auto at = origin->live.lower_bound(from); at != origin->live.end() && at->first <= to; ++at) {
-                extend(difference.inside[id], from, at->first - from);
-                from = at->first + 1;
-            }
+            origin->live.each(from, to, [&, &id = id](Seq seq, Handle) {
+                extend(difference.inside[id], from, seq - from);
+                from = seq + 1;
+            });
             extend(difference.inside[id], from, to + 1 - from);
         }
         if (const auto at = difference.inside.find(id); at != difference.inside.end() && at->second.empty())
@@ -139,21 +135,22 @@ Changes apply_difference(Replica& replica, const Difference& difference) {
     // since the base was pinned and has died there.
     for (const auto& [id, top] : difference.tops) {
         auto& origin = state.touch(id);
-        for (auto at = origin.live.begin(); at != origin.live.end() && at->first <= top.seen;) {
-            const auto seq = (at++)->first;
+        origin.live.each(0, top.seen, [&, &id = id](Seq seq, Handle handle) {
             const bool inside = seq <= seen(difference.base, id);
             const bool alive = inside ? holds(difference.inside, id, seq) == difference.inside_is_live
                                       : holds(difference.outside, id, seq);
-            if (!alive) changes.push_back({state.remove(origin, seq)->slot, std::nullopt});
-        }
+            if (alive) return;
+            if (replica.gathers_) changes.push_back({Slot(state.at(handle).slot()), std::nullopt});
+            state.remove(handle);
+        });
     }
     // Only what the *present* version does not cover comes in; the rest was removed here meanwhile.
     const auto before = state.version();
     for (const auto& [dot, loose] : difference.entries) {
         if (covers(before, dot)) continue;
-        const auto& entry =
-            state.insert(state.touch(dot.replica), dot.seq, loose.slot, loose.stamp, loose.depth, loose.value);
-        changes.push_back({loose.slot, loose.slot.type == Type::journal ? std::optional(entry.dot()) : std::nullopt});
+        const auto& entry = state.insert(state.touch(dot.replica), dot.seq, state.hashed(loose.slot), loose.stamp,
+                                         loose.depth, loose.value, true);
+        if (replica.gathers_) changes.push_back(change_of(entry));
     }
     // Heads join as live entries do: one stays where both hold it, or where the other side does not cover it yet.
     Heads merged;
@@ -174,8 +171,7 @@ Changes apply_difference(Replica& replica, const Difference& difference) {
         auto& origin = state.touch(id);
         if (top.seen > origin.seen) state.raise(origin, top.seen, top.last_stamp);
     }
-    std::sort(changes.begin(), changes.end());
-    changes.erase(std::unique(changes.begin(), changes.end()), changes.end());
+    tidy(changes);
     return changes;
 }
 

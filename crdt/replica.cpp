@@ -13,6 +13,15 @@ bool is_mesh_key(BytesView key) {
     return key.starts_with(mesh_key_prefix);
 }
 
+Change change_of(const Entry& entry) {
+    return {Slot(entry.slot()), entry.type == Type::journal ? std::optional(entry.dot()) : std::nullopt};
+}
+
+void tidy(Changes& changes) {
+    std::sort(changes.begin(), changes.end());
+    changes.erase(std::unique(changes.begin(), changes.end()), changes.end());
+}
+
 void Replica::begin_life(const ReplicaId& self) {
     STARLING_ASSERT(!window_ && !in_transaction_, "a life begins with the window closed");
     STARLING_ASSERT(state_.origin(self) == nullptr, "a life is new");
@@ -23,29 +32,39 @@ void Replica::begin_life(const ReplicaId& self) {
 // -- cutting the window
 // --------------------------------------------------------------------------------------------------
 
-Body Replica::window_body(Changeset& header) const {
-    Body body;
-    const auto& own = *state_.origin(*self_);
-    for (auto at = own.live.lower_bound(header.first); at != own.live.end(); ++at) {
-        const auto& entry = at->second;
+/// The entries of the window that no later operation of it removed. Returns the offset of the last stamp.
+Stamp Replica::write_puts(BodyWriter& writer, Origin& own, const Changeset& header) {
+    Stamp last = 0;
+    own.live.each(header.first, header.last(), [&](Seq seq, Handle handle) {
+        // What arrived while the window was open is a cause of this changeset, so its entries may lie deeper than they
+        // did when they were written.
+        state_.seal(handle, header.depth);
+        const auto& entry = state_.at(handle);
         STARLING_ASSERT(entry.stamp >= own.last_stamp, "own stamps only grow");
-        body.puts.push_back({entry.seq, entry.slot, entry.stamp - own.last_stamp, entry.value});
-    }
-    for (const auto& [key, seqs] : window_->removed) {
-        if (key.replica != *self_) header.refs.push_back(key.replica);
-    }
+        last = entry.stamp - own.last_stamp;
+        writer.put(seq, entry.slot(), last, entry.value());
+    });
+    return last;
+}
+
+void Replica::write_removals(BodyWriter& writer, Changeset& header) {
+    auto& removed = window_->removed;
+    const auto* own = state_.origin(*self_);
+    std::sort(removed.begin(), removed.end(), [&](const Removed& a, const Removed& b) {
+        if (a.trim != b.trim) return b.trim;
+        if (a.origin == b.origin) return a.seq < b.seq;
+        return a.origin == own || (b.origin != own && a.origin->id < b.origin->id);
+    });
+    for (const auto* origin : window_->named) header.refs.push_back(origin->id);
     std::sort(header.refs.begin(), header.refs.end());
-    header.refs.erase(std::unique(header.refs.begin(), header.refs.end()), header.refs.end());
-    for (const auto& [key, seqs] : window_->removed) {
-        if (seqs.empty()) continue;
-        Removal removal{key.replica, key.trim, {}};
-        for (auto seq : seqs) extend(removal.runs, seq);
-        body.removals.push_back(std::move(removal));
+    DotRuns runs;
+    for (auto at = removed.begin(); at != removed.end();) {
+        const auto& group = *at;
+        runs.clear();
+        for (; at != removed.end() && at->origin == group.origin && at->trim == group.trim; ++at) extend(runs, at->seq);
+        const auto ref = std::lower_bound(header.refs.begin(), header.refs.end(), group.origin->id);
+        writer.removal(group.origin == own ? 0 : 1 + std::uint32_t(ref - header.refs.begin()), group.trim, runs);
     }
-    const auto place = [&](const Removal& r) { return std::tuple(r.trim, r.replica != *self_, r.replica); };
-    std::sort(body.removals.begin(), body.removals.end(),
-              [&](const Removal& a, const Removal& b) { return place(a) < place(b); });
-    return body;
 }
 
 std::optional<Changeset> Replica::cut() {
@@ -58,19 +77,18 @@ std::optional<Changeset> Replica::cut() {
     changeset.first = window_->first;
     changeset.count = window_->next - window_->first;
     changeset.depth = std::min(depth_max, depth_ + 1);
-    // What arrived while the window was open is a cause of this changeset, so its entries lie deeper than they did.
-    std::vector<Seq> puts;
-    for (auto at = own.live.lower_bound(changeset.first); at != own.live.end(); ++at) puts.push_back(at->first);
-    for (auto seq : puts) state_.set_depth(own, seq, changeset.depth);
     for (const auto& [id, head] : heads_) {
         if (id != *self_) changeset.deps.push_back({id, head.last});
     }
     STARLING_ASSERT(changeset.deps.size() <= changeset_deps_max, "heads are merged before they are too many");
-    const auto body = window_body(changeset);
-    changeset.body = encode_body(changeset, body);
-    state_.raise(own, changeset.last(), own.last_stamp + (body.puts.empty() ? 0 : body.puts.back().stamp_offset));
+    BodyWriter writer(changeset.first);
+    const auto last_offset = write_puts(writer, own, changeset);
+    write_removals(writer, changeset);
+    changeset.body = writer.take();
+    state_.raise(own, changeset.last(), own.last_stamp + last_offset);
     STARLING_ASSERT(valid_header(changeset), "a changeset of this node is one that others accept");
     took_own(changeset);
+    for (auto* origin : window_->named) origin->named = false;
     window_.reset();
     return changeset;
 }
@@ -114,28 +132,29 @@ std::optional<Dot> Replica::missing(const Changeset& changeset, const Result<Bod
     }
     if (!body) return std::nullopt;
     for (const auto& removal : body->removals) {
-        if (removal.replica == changeset.origin) continue;  // below `first`, which the previous changeset covers
-        const auto last = removal.runs.back().last();
-        if (state_.seen(removal.replica) < last) return Dot{removal.replica, last};
+        if (removal.place == 0) continue;  // below `first`, which the previous changeset covers
+        const auto& replica = changeset.refs[removal.place - 1];
+        const auto last = body->runs_of(removal).back().last();
+        if (state_.seen(replica) < last) return Dot{replica, last};
     }
     return std::nullopt;
 }
 
 /// Rule 4: what a removal may take is decided by the (immutable) slot of the entry and by who asks.
-bool Replica::removable(const Entry& entry, const Removal& removal, const ReplicaId& by) const {
-    if (is_mesh_key(entry.slot.key)) return false;
-    if (entry.slot.type == Type::counter) return entry.origin->id == by;
-    if (entry.slot.type == Type::journal) return removal.trim;
+bool Replica::removable(const Entry& entry, bool trim, const Origin& by) const {
+    if (is_mesh_key(entry.key())) return false;
+    if (entry.type == Type::counter) return entry.origin == &by;
+    if (entry.type == Type::journal) return trim;
     return true;
 }
 
-void Replica::remove_run(Origin& origin, const DotRun& run, const Removal& removal, const ReplicaId& by,
-                         Changes& changes) {
-    for (auto at = origin.live.lower_bound(run.first); at != origin.live.end() && at->first <= run.last();) {
-        const auto& entry = (at++)->second;
-        if (!removable(entry, removal, by)) continue;
-        changes.push_back({state_.remove(origin, entry.seq)->slot, std::nullopt});
-    }
+void Replica::remove_run(Origin& origin, const DotRun& run, bool trim, const Origin& by, Changes& changes) {
+    origin.live.each(run.first, run.last(), [&](Seq, Handle handle) {
+        const auto& entry = state_.at(handle);
+        if (!removable(entry, trim, by)) return;
+        if (gathers_) changes.push_back({Slot(entry.slot()), std::nullopt});
+        state_.remove(handle);
+    });
 }
 
 namespace {
@@ -153,15 +172,16 @@ Changes Replica::apply(const Changeset& changeset, const Result<Body>& body) {
     auto last_stamp = origin.last_stamp;
     if (body) {
         for (const auto& removal : body->removals) {
-            auto& from = state_.touch(removal.replica);
-            for (const auto& run : removal.runs) remove_run(from, run, removal, changeset.origin, changes);
+            auto& from = removal.place == 0 ? origin : state_.touch(changeset.refs[removal.place - 1]);
+            for (const auto& run : body->runs_of(removal)) remove_run(from, run, removal.trim, origin, changes);
         }
         for (const auto& put : body->puts) {
-            const auto stamp = saturating_add(origin.last_stamp, put.stamp_offset);
-            last_stamp = stamp;
-            if (is_mesh_key(put.slot.key)) continue;
-            const auto& entry = state_.insert(origin, put.seq, put.slot, stamp, changeset.depth, put.value);
-            changes.push_back({put.slot, put.slot.type == Type::journal ? std::optional(entry.dot()) : std::nullopt});
+            last_stamp = saturating_add(origin.last_stamp, put.stamp_offset);
+            const auto slot = body->slot(put);
+            if (is_mesh_key(slot.key)) continue;
+            const auto& entry = state_.insert(origin, put.seq, state_.hashed(slot), last_stamp, changeset.depth,
+                                              body->value(put), true);
+            if (gathers_) changes.push_back(change_of(entry));
         }
     }
     state_.raise(origin, changeset.last(), last_stamp);
@@ -171,8 +191,7 @@ Changes Replica::apply(const Changeset& changeset, const Result<Body>& body) {
     }
     heads_[changeset.origin] = {changeset.last(), changeset.depth};
     depth_ = std::max(depth_, changeset.depth);
-    std::sort(changes.begin(), changes.end());
-    changes.erase(std::unique(changes.begin(), changes.end()), changes.end());
+    tidy(changes);
     return changes;
 }
 
@@ -184,14 +203,13 @@ void Replica::check() const {
     }
     for (const auto& [id, origin] : state_.origins()) {
         const Seq top = window_ && id == *self_ ? window_->next - 1 : origin.seen;
-        STARLING_ASSERT(origin.live.empty() || origin.live.rbegin()->first <= top,
-                        "a live entry is covered, or in the window");
+        STARLING_ASSERT(origin.live.top() <= top, "a live entry is covered, or in the window");
     }
     if (window_) {
         STARLING_ASSERT(window_->first == state_.seen(*self_) + 1 && window_->next > window_->first,
                         "the window begins where the version ends");
-        for (const auto& [key, seqs] : window_->removed) {
-            STARLING_ASSERT(seqs.empty() || key.replica != *self_ || *seqs.rbegin() < window_->first,
+        for (const auto& removed : window_->removed) {
+            STARLING_ASSERT(removed.origin->id != *self_ || removed.seq < window_->first,
                             "dots born in the window are not named as removed");
         }
     }

@@ -30,12 +30,18 @@ struct Change {
 };
 using Changes = std::vector<Change>;
 
+/// That this entry came.
+Change change_of(const Entry& entry);
+/// Sorts, and names each once.
+void tidy(Changes& changes);
+
 /// Invariants: those of State; own dots past `state().seen(self())` exist only while the window is open; every head is
 /// the last dot of an applied changeset; no head is covered by another's dependencies. Thread rule: one thread at a
 /// time.
 class Replica {
   public:
-    explicit Replica(SpaceId space) : space_(space) {}
+    /// `table_key` keys the hash tables (crdt/state.hpp): random in a node, anything in a test.
+    explicit Replica(SpaceId space, const HashKey& table_key = {}) : space_(space), state_(table_key) {}
     Replica(const Replica&) = delete;
     Replica& operator=(const Replica&) = delete;
 
@@ -46,6 +52,9 @@ class Replica {
     Depth depth() const { return depth_; }
     /// Nothing before the first write.
     const std::optional<ReplicaId>& self() const { return self_; }
+
+    /// Whether changes are gathered for watchers; they are until told otherwise. Without, they come back empty.
+    void gather_changes(bool on) { gathers_ = on; }
 
     /// Starts a life (rule 12): before the first write, or when the running one turns out to live elsewhere too. The
     /// window must be closed and `self` unseen.
@@ -78,21 +87,24 @@ class Replica {
     friend class Transaction;
     friend Changes apply_difference(Replica&, const struct Difference&);
 
-    struct RemovalKey {
+    /// A dot that the window removes and that was born before it.
+    struct Removed {
+        Origin* origin;
+        Seq seq;
         bool trim;
-        ReplicaId replica;
-        auto operator<=>(const RemovalKey&) const = default;
     };
     struct Window {
         Seq first;
         Seq next;
-        std::map<RemovalKey, std::set<Seq>> removed;
+        std::vector<Removed> removed;
+        std::vector<Origin*> named;  ///< other replicas among them, each once
         std::size_t bytes;
     };
 
-    bool removable(const Entry& entry, const Removal& removal, const ReplicaId& by) const;
-    void remove_run(Origin& origin, const DotRun& run, const Removal& removal, const ReplicaId& by, Changes& changes);
-    Body window_body(Changeset& header) const;
+    bool removable(const Entry& entry, bool trim, const Origin& by) const;
+    void remove_run(Origin& origin, const DotRun& run, bool trim, const Origin& by, Changes& changes);
+    Stamp write_puts(BodyWriter& writer, Origin& own, const Changeset& header);
+    void write_removals(BodyWriter& writer, Changeset& header);
     void took_own(const Changeset& changeset);
 
     SpaceId space_;
@@ -102,6 +114,7 @@ class Replica {
     std::optional<ReplicaId> self_;
     std::optional<Window> window_;
     bool in_transaction_ = false;
+    bool gathers_ = true;
 };
 
 /// True for keys that ordinary writes do not touch.

@@ -1,60 +1,49 @@
 #include "crdt/state.hpp"
 
 #include <algorithm>
-#include <tuple>
 
 #include "crdt/assert.hpp"
-#include "crdt/codec.hpp"
 
 namespace starling::crdt {
-
-// -- dots and runs
-// -------------------------------------------------------------------------------------------------------
-
-Dot Entry::dot() const {
-    return {origin->id, seq};
-}
-
-bool CausalOrder::operator()(const Entry* a, const Entry* b) const {
-    return std::tie(a->depth, a->origin->id, a->seq) < std::tie(b->depth, b->origin->id, b->seq);
-}
-
-bool contains(const DotRuns& runs, Seq seq) {
-    auto at = std::upper_bound(runs.begin(), runs.end(), seq, [](Seq s, const DotRun& run) { return s < run.first; });
-    return at != runs.begin() && seq <= std::prev(at)->last();
-}
-
-void extend(DotRuns& runs, Seq first, std::uint64_t count) {
-    if (count == 0) return;
-    if (!runs.empty() && runs.back().last() + 1 == first) {
-        runs.back().count += count;
-    } else {
-        STARLING_ASSERT(runs.empty() || runs.back().last() < first, "runs are extended in order");
-        runs.push_back({first, count});
-    }
-}
-
-std::uint64_t count(const DotRuns& runs) {
-    std::uint64_t sum = 0;
-    for (const auto& run : runs) sum += run.count;
-    return sum;
-}
 
 // -- hashes
 // --------------------------------------------------------------------------------------------------------------
 
+namespace {
+
+/// 40 bytes: the node's key, then the life in big-endian order.
+WideHash hash_of(const ReplicaId& id) {
+    WideHash hash(fingerprint_key, true);
+    char bytes[40];
+    std::copy(id.node.begin(), id.node.end(), bytes);
+    for (int i = 0; i < 8; ++i) bytes[32 + i] = char(id.life >> (56 - 8 * i));
+    hash.padded({bytes, sizeof bytes});
+    return hash;
+}
+
+Fingerprint line_hash(WideHash hash, Seq seen) {
+    if (seen == 0) return {};
+    hash.word(seen);
+    return hash.wide();
+}
+
+}  // namespace
+
+Origin::Origin(const ReplicaId& its_id) : id(its_id), hash(hash_of(its_id)) {}
+
 Fingerprint entry_hash(const Entry& entry) {
-    Writer writer;
-    writer.replica(entry.origin->id).uint(entry.seq).uint(std::uint64_t(entry.slot.type)).bin(entry.slot.key);
-    writer.bin(entry.slot.field).uint(entry.stamp).uint(entry.depth).bin(entry.value);
-    return siphash128(writer.take(), fingerprint_key);
+    auto hash = entry.origin->hash;
+    hash.word(entry.seq);
+    hash.word(entry.stamp);
+    hash.word(entry.depth);
+    hash.word(std::uint64_t(entry.type) | std::uint64_t(entry.key_size) << 8 | std::uint64_t(entry.field_size) << 24 |
+              std::uint64_t(entry.value_size) << 40);
+    hash.padded({entry.text(), std::size_t(entry.key_size) + entry.field_size + entry.value_size});
+    return hash.wide();
 }
 
 Fingerprint version_line_hash(const ReplicaId& id, Seq seen) {
-    if (seen == 0) return {};
-    Writer writer;
-    writer.replica(id).uint(seen);
-    return siphash128(writer.take(), fingerprint_key);
+    return line_hash(hash_of(id), seen);
 }
 
 Fingerprint version_hash(const Version& version) {
@@ -63,14 +52,12 @@ Fingerprint version_hash(const Version& version) {
     return sum;
 }
 
+LooseEntry loose(const Entry& entry) {
+    return {Slot(entry.slot()), entry.stamp, entry.depth, Bytes(entry.value())};
+}
+
 // -- reading
 // -------------------------------------------------------------------------------------------------------------
-
-const State::SlotEntries& State::entries(const Slot& slot) const {
-    static const SlotEntries none;
-    auto at = slots_.find(slot);
-    return at == slots_.end() ? none : at->second;
-}
 
 const State::Journal& State::journal(BytesView key) const {
     static const Journal none;
@@ -85,10 +72,15 @@ std::vector<Bytes> State::keys(Type type, BytesView prefix) const {
             found.push_back(at->first);
         return found;
     }
-    auto at = slots_.lower_bound(Slot{type, Bytes(prefix), {}});
-    while (at != slots_.end() && at->first.type == type && at->first.key.starts_with(prefix)) {
-        found.push_back(at->first.key);
-        at = slots_.lower_bound(Slot{type, at->first.key + '\0', {}});  // the next key, over all fields of this one
+    Bytes from(prefix);
+    for (bool more = true; more;) {
+        more = false;
+        slots_.each_from({type, from, {}}, [&](const SlotView& slot, const SlotEntries&) {
+            more = slot.type == type && slot.key.starts_with(prefix);
+            if (more) found.emplace_back(slot.key);
+            return false;
+        });
+        if (more) from = found.back() + '\0';  // the next key, over all fields of this one
     }
     return found;
 }
@@ -100,9 +92,8 @@ const Origin* State::origin(const ReplicaId& id) const {
 
 const Entry* State::find(const Dot& dot) const {
     const auto* from = origin(dot.replica);
-    if (from == nullptr) return nullptr;
-    auto at = from->live.find(dot.seq);
-    return at == from->live.end() ? nullptr : &at->second;
+    const auto handle = from == nullptr ? 0 : from->live.find(dot.seq);
+    return handle == 0 ? nullptr : &arena_.at(handle);
 }
 
 Seq State::seen(const ReplicaId& id) const {
@@ -122,78 +113,85 @@ Version State::version() const {
 // -------------------------------------------------------------------------------------------------------------
 
 Origin& State::touch(const ReplicaId& id) {
-    auto [at, is_new] = origins_.try_emplace(id);
-    if (is_new) at->second.id = id;
-    return at->second;
+    return origins_.try_emplace(id, id).first->second;
 }
 
-void State::index(const Entry& entry) {
-    if (entry.slot.type == Type::journal) {
-        journals_[entry.slot.key].insert(&entry);
-        return;
-    }
-    auto& entries = slots_[entry.slot];
-    entries.insert(std::upper_bound(entries.begin(), entries.end(), &entry,
-                                    [](const Entry* a, const Entry* b) {
-                                        return std::tie(a->origin->id, a->seq) < std::tie(b->origin->id, b->seq);
-                                    }),
-                   &entry);
-}
-
-void State::unindex(const Entry& entry) {
-    if (entry.slot.type == Type::journal) {
-        auto at = journals_.find(entry.slot.key);
-        at->second.erase(&entry);
-        if (at->second.empty()) journals_.erase(at);
-        return;
-    }
-    auto at = slots_.find(entry.slot);
-    std::erase(at->second, &entry);
-    if (at->second.empty()) slots_.erase(at);
-}
-
-const Entry& State::insert(Origin& origin, Seq seq, Slot slot, Stamp stamp, Depth depth, Bytes value) {
-    return insert(Entry{&origin, seq, std::move(slot), stamp, depth, std::move(value)});
-}
-
-const Entry& State::insert(Entry&& entry) {
-    auto& origin = touch(entry.origin->id);
-    const auto seq = entry.seq;
-    auto [at, is_new] = origin.live.try_emplace(seq, std::move(entry));
-    STARLING_ASSERT(is_new, "a dot names one entry");
-    const auto hash = entry_hash(at->second);
+void State::count_in(Origin& origin, const Entry& entry) {
+    const auto hash = entry_hash(entry);
     origin.sum += hash;
     fingerprint_ += hash;
-    ++live_count_;
-    index(at->second);
-    return at->second;
 }
 
-std::optional<Entry> State::remove(Origin& origin, Seq seq) {
-    auto at = origin.live.find(seq);
-    if (at == origin.live.end()) return std::nullopt;
-    unindex(at->second);
-    const auto hash = entry_hash(at->second);
+void State::index(Handle handle, const HashedSlot& slot) {
+    auto& entry = arena_.at(handle);
+    if (entry.type == Type::journal) {
+        auto at = journals_.find(entry.key());
+        if (at == journals_.end()) at = journals_.try_emplace(Bytes(entry.key())).first;
+        at->second.insert(at->second.end(), &entry);  // most are the newest
+    } else {
+        slots_.link(handle, slot);
+    }
+    origin_of(entry).live.set(entry.seq, handle);
+    ++live_count_;
+}
+
+Entry& State::insert(Origin& origin, Seq seq, const HashedSlot& slot, Stamp stamp, Depth depth, BytesView value,
+                     bool sealed) {
+    const auto handle = arena_.make(slot.slot, value);
+    auto& entry = arena_.at(handle);
+    entry.origin = &origin;
+    entry.seq = seq;
+    entry.stamp = stamp;
+    entry.depth = depth;
+    entry.sealed = sealed;
+    index(handle, slot);
+    if (sealed) count_in(origin, entry);
+    return entry;
+}
+
+void State::detach(Handle handle) {
+    auto& entry = arena_.at(handle);
+    auto& origin = origin_of(entry);
+    if (entry.type == Type::journal) {
+        const auto at = journals_.find(entry.key());
+        at->second.erase(&entry);
+        if (at->second.empty()) journals_.erase(at);
+    } else {
+        slots_.unlink(handle);
+    }
+    origin.live.clear(entry.seq);
+    --live_count_;
+    if (!entry.sealed) return;
+    const auto hash = entry_hash(entry);
     origin.sum -= hash;
     fingerprint_ -= hash;
-    --live_count_;
-    std::optional<Entry> removed(std::move(at->second));
-    origin.live.erase(at);
-    return removed;
 }
 
-void State::set_depth(Origin& origin, Seq seq, Depth depth) {
-    auto at = origin.live.find(seq);
-    if (at == origin.live.end() || at->second.depth == depth) return;
-    auto entry = *remove(origin, seq);
-    entry.depth = depth;
-    insert(std::move(entry));
+void State::attach(Handle handle) {
+    auto& entry = arena_.at(handle);
+    index(handle, slots_.hashed(entry.slot()));
+    if (entry.sealed) count_in(origin_of(entry), entry);
+}
+
+void State::seal(Handle handle, Depth depth) {
+    auto& entry = arena_.at(handle);
+    STARLING_ASSERT(!entry.sealed, "an entry is sealed once");
+    if (entry.depth != depth) {
+        const bool ordered = entry.type == Type::journal;  // by depth, among other things
+        if (ordered) detach(handle);
+        entry.depth = depth;
+        if (ordered) attach(handle);
+    }
+    entry.sealed = true;
+    count_in(origin_of(entry), entry);
 }
 
 void State::raise(Origin& origin, Seq seen, Stamp last_stamp) {
     STARLING_ASSERT(seen >= origin.seen, "a version never goes back");
-    version_hash_ -= version_line_hash(origin.id, origin.seen);
-    version_hash_ += version_line_hash(origin.id, seen);
+    const auto line = line_hash(origin.hash, seen);
+    version_hash_ -= origin.version_line;
+    version_hash_ += line;
+    origin.version_line = line;
     origin.seen = seen;
     origin.last_stamp = last_stamp;
 }
@@ -201,29 +199,34 @@ void State::raise(Origin& origin, Seq seen, Stamp last_stamp) {
 // -- check
 // ---------------------------------------------------------------------------------------------------------------
 
+void State::check_origin(const Origin& origin) const {
+    Fingerprint sum;
+    origin.live.check();
+    origin.live.each([&](Seq seq, Handle handle) {
+        const auto& entry = arena_.at(handle);
+        STARLING_ASSERT(entry.origin == &origin && entry.seq == seq, "an entry is filed under its dot");
+        if (entry.sealed) sum += entry_hash(entry);
+        if (entry.type == Type::journal) {
+            STARLING_ASSERT(journal(entry.key()).contains(&entry), "a live entry is in its journal");
+            return;
+        }
+        const auto in_slot = entries(entry.slot());
+        STARLING_ASSERT(std::find(in_slot.begin(), in_slot.end(), &entry) != in_slot.end(),
+                        "a live entry is in its slot");
+    });
+    STARLING_ASSERT(sum == origin.sum, "an origin's sum is that of its live entries");
+    STARLING_ASSERT(origin.version_line == version_line_hash(origin.id, origin.seen), "a line's hash is kept");
+}
+
 void State::check() const {
     Fingerprint total, versions;
-    std::size_t live = 0, indexed = 0;
+    std::size_t live = 0, indexed = slots_.check();
     for (const auto& [id, origin] : origins_) {
         STARLING_ASSERT(id == origin.id, "an origin is filed under its name");
-        Fingerprint sum;
-        for (const auto& [seq, entry] : origin.live) {
-            STARLING_ASSERT(entry.origin == &origin && entry.seq == seq, "an entry is filed under its dot");
-            sum += entry_hash(entry);
-            const auto& slot_entries = entries(entry.slot);
-            STARLING_ASSERT(entry.slot.type == Type::journal
-                                ? journal(entry.slot.key).contains(&entry)
-                                : std::find(slot_entries.begin(), slot_entries.end(), &entry) != slot_entries.end(),
-                            "a live entry is in its slot");
-        }
-        STARLING_ASSERT(sum == origin.sum, "an origin's sum is that of its live entries");
-        total += sum;
+        check_origin(origin);
+        total += origin.sum;
+        versions += origin.version_line;
         live += origin.live.size();
-        versions += version_line_hash(id, origin.seen);
-    }
-    for (const auto& [slot, entries] : slots_) {
-        STARLING_ASSERT(!entries.empty(), "no slot is empty");
-        indexed += entries.size();
     }
     for (const auto& [key, entries] : journals_) {
         STARLING_ASSERT(!entries.empty(), "no journal is empty");

@@ -2,45 +2,22 @@
 // rule 1 says that the version alone decides the entries. A removed entry leaves no tombstone: the version covers its
 // dot and it is not here.
 //
-// Two indexes are kept a write: slot → live entries, in key order, and origin → seq → live entry. Journals have a
-// third, since their entries share one slot and are read in causal order.
+// Two indexes are kept a write: slot → live entries (slot_index.hpp), and origin → seq → live entry (seq_index.hpp).
+// Journals have a third in place of the first, since their entries share one slot and are read in causal order.
 #pragma once
 
+#include <absl/container/btree_set.h>
 #include <map>
-#include <memory>
 #include <optional>
-#include <set>
 #include <vector>
 
+#include "crdt/dots.hpp"
+#include "crdt/entry.hpp"
 #include "crdt/hash.hpp"
-#include "crdt/ids.hpp"
+#include "crdt/seq_index.hpp"
+#include "crdt/slot_index.hpp"
 
 namespace starling::crdt {
-
-/// The types of this build. Others are ordinary entries that no view reads (rule 4).
-enum class Type : std::uint8_t { counter = 1, set = 2, map = 3, register_ = 4, multi_value = 5, flag = 6, journal = 7 };
-
-/// Where an entry lives. `field` is one canonical MessagePack scalar; nil where a key has a single slot.
-struct Slot {
-    Type type{};
-    Bytes key;
-    Bytes field;
-    auto operator<=>(const Slot&) const = default;
-};
-
-struct Origin;
-
-/// A live value. Its slot, stamp, depth and value never change once it has left its origin.
-struct Entry {
-    const Origin* origin = nullptr;
-    Seq seq = 0;
-    Slot slot;
-    Stamp stamp = 0;
-    Depth depth = 0;
-    Bytes value;
-
-    Dot dot() const;
-};
 
 /// An entry away from its state.
 struct LooseEntry {
@@ -51,53 +28,45 @@ struct LooseEntry {
     bool operator==(const LooseEntry&) const = default;
 };
 
-/// Journals: causes before effects, the rest by name. A total order.
-struct CausalOrder {
-    bool operator()(const Entry* a, const Entry* b) const;
-};
+LooseEntry loose(const Entry& entry);
 
 /// What is known of one replica.
 struct Origin {
+    explicit Origin(const ReplicaId& its_id);
+
     ReplicaId id;
-    Seq seen = 0;          ///< every dot up to here is covered
-    Stamp last_stamp = 0;  ///< of its last put; the next changeset's stamps are coded from here
-    Fingerprint sum;       ///< over its live entries
-    std::map<Seq, Entry> live;
+    Seq seen = 0;              ///< every dot up to here is covered
+    Stamp last_stamp = 0;      ///< of its last put; the next changeset's stamps are coded from here
+    Fingerprint sum;           ///< over its sealed live entries
+    Fingerprint version_line;  ///< the hash of (id, seen)
+    SeqIndex live;
+    bool named = false;  ///< bookkeeping of the open window: it removes dots of this replica
+    WideHash hash;       ///< has taken in the id
 };
 
-/// A run of consecutive seqs.
-struct DotRun {
-    Seq first = 0;
-    Seq count = 0;
-    Seq last() const { return first + count - 1; }
-    auto operator<=>(const DotRun&) const = default;
-};
-/// Sorted, disjoint, not adjacent.
-using DotRuns = std::vector<DotRun>;
-bool contains(const DotRuns& runs, Seq seq);
-/// Adds `count` seqs from `first` on, which is past all of `runs`. A count of 0 adds nothing.
-void extend(DotRuns& runs, Seq first, std::uint64_t count = 1);
-std::uint64_t count(const DotRuns& runs);
-
-/// Invariants: every entry of an origin is in exactly one of the slot and journal indexes and the reverse; no slot is
-/// empty; the sums are those of the live entries; `version_hash` is that of the seen seqs.
-/// Thread rule: one thread at a time. Single operations are O(log n) in live entries and replicas.
+/// Invariants: every live entry is in exactly one of the slot and journal indexes and the reverse; the sums are those
+/// of the sealed live entries; `version_hash` is that of the seen seqs. An entry of the open window is not sealed: it
+/// joins the fingerprint when the window is cut, for only then is its depth final and any version told (rule 6). Thread
+/// rule: one thread at a time, for reading too. Single operations are O(log n) in live entries and replicas.
 class State {
   public:
-    using SlotEntries = std::vector<const Entry*>;
-    using Journal = std::set<const Entry*, CausalOrder>;
+    using Journal = absl::btree_set<const Entry*, CausalOrder>;
+
+    /// `table_key` keys the hash tables, so that strangers cannot choose keys that collide. No reading depends on it.
+    explicit State(const HashKey& table_key = {}) : slots_(arena_, table_key) {}
 
     // -- reading
-    /// Live entries of a slot, in dot order; empty where there are none.
-    const SlotEntries& entries(const Slot& slot) const;
+    /// Live entries of a slot, in an order without meaning.
+    SlotEntries entries(const SlotView& slot) const { return slots_.find(slots_.hashed(slot)); }
     const Journal& journal(BytesView key) const;
-    /// Calls `visit(slot, entries)` for the slots of (type, key) in field order.
+    /// Calls `visit(slot_view, entries)` for the slots of (type, key) in field order.
     template <class Visit>
     void each_field(Type type, BytesView key, Visit visit) const {
-        Slot from{type, Bytes(key), {}};
-        for (auto at = slots_.lower_bound(from); at != slots_.end() && at->first.type == type && at->first.key == key;
-             ++at)
-            visit(at->first, at->second);
+        slots_.each_from({type, key, {}}, [&](const SlotView& slot, const SlotEntries& entries) {
+            if (slot.type != type || slot.key != key) return false;
+            visit(slot, entries);
+            return true;
+        });
     }
     /// The keys of a type that start with `prefix`, in order.
     std::vector<Bytes> keys(Type type, BytesView prefix) const;
@@ -105,46 +74,59 @@ class State {
     /// Calls `visit(dot, loose_entry)` for every live entry, in dot order. O(live); for checks and tests.
     template <class Visit>
     void each_live(Visit visit) const {
-        for (const auto& [id, origin] : origins_) {
-            for (const auto& [seq, entry] : origin.live)
-                visit(Dot{id, seq}, LooseEntry{entry.slot, entry.stamp, entry.depth, entry.value});
-        }
+        for (const auto& [id, origin] : origins_)
+            origin.live.each([&](Seq seq, Handle handle) { visit(Dot{id, seq}, loose(arena_.at(handle))); });
     }
     const Entry* find(const Dot& dot) const;
+    const Entry& at(Handle handle) const { return arena_.at(handle); }
 
     const std::map<ReplicaId, Origin>& origins() const { return origins_; }
     const Origin* origin(const ReplicaId& id) const;
     Seq seen(const ReplicaId& id) const;
     Version version() const;
     const Fingerprint& version_hash() const { return version_hash_; }
+    /// Of the state at `version()`; while a window is open it says nothing.
     const Fingerprint& fingerprint() const { return fingerprint_; }
 
     // -- writing: the bookkeeping of one entry or one seq; the rules live in Replica
     Origin& touch(const ReplicaId& id);
-    const Entry& insert(Origin& origin, Seq seq, Slot slot, Stamp stamp, Depth depth, Bytes value);
-    const Entry& insert(Entry&& entry);
-    /// Removes the live entry at a seq and returns it; nothing where it is not live.
-    std::optional<Entry> remove(Origin& origin, Seq seq);
-    /// Gives a live entry another depth, as a window does with its own when it is cut.
-    void set_depth(Origin& origin, Seq seq, Depth depth);
+    Origin& origin_of(const Entry& entry) { return const_cast<Origin&>(*entry.origin); }
+    HashedSlot hashed(const SlotView& slot) const { return slots_.hashed(slot); }
+    SlotEntries entries(const HashedSlot& slot) const { return slots_.find(slot); }
+    /// A new live entry; `sealed` unless it belongs to the open window.
+    Entry& insert(Origin& origin, Seq seq, const HashedSlot& slot, Stamp stamp, Depth depth, BytesView value,
+                  bool sealed);
+    /// Takes a live entry out of all indexes and sums. It stays readable until it is released or attached again.
+    void detach(Handle handle);
+    void attach(Handle handle);
+    void release(Handle handle) { arena_.release(handle); }
+    void remove(Handle handle) {
+        detach(handle);
+        release(handle);
+    }
+    /// An entry of the window gets the depth of its changeset and joins the fingerprint.
+    void seal(Handle handle, Depth depth);
     void raise(Origin& origin, Seq seen, Stamp last_stamp);
 
     /// Recomputes every invariant; O(n log n). For tests and simulation.
     void check() const;
 
   private:
-    void index(const Entry& entry);
-    void unindex(const Entry& entry);
+    void index(Handle handle, const HashedSlot& slot);
+    void count_in(Origin& origin, const Entry& entry);
+    void check_origin(const Origin& origin) const;
 
+    EntryArena arena_;
+    SlotIndex slots_;
     std::map<ReplicaId, Origin> origins_;
-    std::map<Slot, SlotEntries> slots_;
     std::map<Bytes, Journal, std::less<>> journals_;
     std::size_t live_count_ = 0;
     Fingerprint fingerprint_;
     Fingerprint version_hash_;
 };
 
-/// The hash of one entry: its dot, slot, stamp, depth and value. Summed, it makes the fingerprint.
+/// The hash of one entry: its dot, slot, stamp, depth and value. Summed, it makes the fingerprint. docs/wire.md has the
+/// bytes.
 Fingerprint entry_hash(const Entry& entry);
 /// The hash of one line of a version. Summed, it makes the version hash; a seq of 0 adds nothing.
 Fingerprint version_line_hash(const ReplicaId& id, Seq seen);

@@ -20,20 +20,21 @@ constexpr std::uint64_t transaction_dots_max = changeset_dots_max / 2;
 bool Transaction::must_cut_first(const Replica& replica) {
     return replica.window_bytes() + transaction_bytes_max > changeset_bytes_max ||
            replica.window_dots() + transaction_dots_max > changeset_dots_max ||
-           (replica.window_ && replica.window_->removed.size() + transaction_refs_max > changeset_refs_max);
+           (replica.window_ && replica.window_->named.size() + transaction_refs_max > changeset_refs_max);
 }
 
-Transaction::Transaction(Replica& replica, Stamp stamp) : replica_(replica), stamp_(stamp) {
+Transaction::Transaction(Replica& replica, Stamp stamp)
+    : replica_(replica), origin_(replica.state_.touch(replica.self_.value_or(ReplicaId{}))), stamp_(stamp) {
     STARLING_ASSERT(replica.self_, "a life begins before the first write");
     STARLING_ASSERT(!replica.in_transaction_, "transactions do not nest");
     STARLING_ASSERT(!must_cut_first(replica), "a full window is cut before a transaction");
     replica.in_transaction_ = true;
     if (!replica.window_) {
-        const auto first = replica.state_.seen(*replica.self_) + 1;
-        replica.window_ = Replica::Window{first, first, {}, 0};
+        replica.window_ = Replica::Window{origin_.seen + 1, origin_.seen + 1, {}, {}, 0};
         opened_window_ = true;
     }
     first_ = next_ = replica.window_->next;
+    named_before_ = replica.window_->named.size();
 }
 
 Transaction::~Transaction() {
@@ -44,7 +45,7 @@ void Transaction::fail(Fault fault) {
     if (!fault_) fault_ = std::move(fault);
 }
 
-bool Transaction::valid(const Slot& slot, const Bytes& value) {
+bool Transaction::valid(const SlotView& slot, BytesView value) {
     if (fault_) return false;
     if (is_mesh_key(slot.key)) {
         fail({FaultCode::refused, "keys below $mesh/ belong to the mesh"});
@@ -68,76 +69,108 @@ bool Transaction::reserve(std::size_t bytes) {
     return !fault_;
 }
 
-void Transaction::insert(Slot slot, Bytes value) {
-    auto& own = replica_.state_.touch(*replica_.self_);
-    const auto seq = next_++;
-    undo_.emplace_back(Inserted{seq});
+void Transaction::insert(const HashedSlot& slot, BytesView value) {
     const auto depth = std::min(depth_max, replica_.depth_ + 1);
-    replica_.state_.insert(own, seq, std::move(slot), stamp_, depth, std::move(value));
+    const auto seq = next_++;
+    replica_.state_.insert(origin_, seq, slot, stamp_, depth, value, false);
+    steps_.push_back({origin_.live.find(seq), true, false});
 }
 
-void Transaction::remove(const Entry& entry, bool trim) {
+void Transaction::remove(Handle handle, bool trim) {
     auto& window = *replica_.window_;
-    const auto dot = entry.dot();
-    const bool named = dot.replica != *replica_.self_ || dot.seq < window.first;
-    const Replica::RemovalKey key{trim, dot.replica};
-    if (named) {
-        if (!window.removed.contains(key) && ++refs_ > transaction_refs_max)
+    const auto& entry = replica_.state_.at(handle);
+    auto& origin = replica_.state_.origin_of(entry);
+    const bool other = &origin != &origin_;
+    if (other && !origin.named) {
+        if (window.named.size() - named_before_ >= transaction_refs_max)
             return fail({FaultCode::too_large, "a transaction removes what at most 2048 replicas wrote"});
-        window.removed[key].insert(dot.seq);
+        origin.named = true;
+        window.named.push_back(&origin);
     }
-    auto removed = replica_.state_.remove(replica_.state_.touch(dot.replica), dot.seq);
-    undo_.emplace_back(Removed{std::move(*removed), named, trim});
+    const bool named = other || entry.seq < window.first;
+    if (named) window.removed.push_back({&origin, entry.seq, trim});
+    replica_.state_.detach(handle);
+    steps_.push_back({handle, false, named});
 }
 
-void Transaction::put(Slot slot, Bytes value) {
+namespace {
+std::size_t count_of(const SlotEntries& entries) {
+    return std::size_t(std::distance(entries.begin(), entries.end()));
+}
+}  // namespace
+
+void Transaction::put(const SlotView& slot, BytesView value) {
     if (!valid(slot, value)) return;
-    const auto observed = replica_.state_.entries(slot);  // a copy: removing edits the original
+    const auto hashed = replica_.state_.hashed(slot);
+    auto observed = replica_.state_.entries(hashed);
     if (!reserve(put_overhead_bytes + slot.key.size() + slot.field.size() + value.size() +
-                 observed.size() * removal_overhead_bytes))
+                 count_of(observed) * removal_overhead_bytes))
         return;
-    for (const auto* entry : observed) remove(*entry, false);
-    insert(std::move(slot), std::move(value));
+    for (; !observed.empty() && !fault_; observed = replica_.state_.entries(hashed)) remove(observed.first(), false);
+    if (!fault_) insert(hashed, value);
 }
 
-const Entry* Transaction::own_entry(const Slot& slot) const {
-    for (const auto* entry : replica_.state_.entries(slot)) {
-        if (entry->origin->id == *replica_.self_) return entry;
-    }
-    return nullptr;
+Handle Transaction::own(const SlotEntries& entries) const {
+    const auto at = std::find_if(entries.begin(), entries.end(), [&](const auto* e) { return e->origin == &origin_; });
+    return at == entries.end() ? 0 : at.handle();
 }
 
-void Transaction::put_own(Slot slot, Bytes value) {
+const Entry* Transaction::own_entry(const SlotView& slot) const {
+    const auto handle = own(replica_.state_.entries(slot));
+    return handle == 0 ? nullptr : &replica_.state_.at(handle);
+}
+
+void Transaction::put_own(const SlotView& slot, BytesView value) {
     if (!valid(slot, value) ||
         !reserve(put_overhead_bytes + removal_overhead_bytes + slot.key.size() + slot.field.size() + value.size()))
         return;
-    if (const auto* mine = own_entry(slot)) remove(*mine, false);
-    insert(std::move(slot), std::move(value));
+    const auto hashed = replica_.state_.hashed(slot);
+    if (const auto mine = own(replica_.state_.entries(hashed)); mine != 0) remove(mine, false);
+    insert(hashed, value);
 }
 
-void Transaction::append(Bytes key, Bytes value) {
-    Slot slot{Type::journal, std::move(key), packed_nil()};
-    if (valid(slot, value) && reserve(put_overhead_bytes + slot.key.size() + value.size()))
-        insert(std::move(slot), std::move(value));
+void Transaction::append(BytesView key, BytesView value) {
+    const SlotView slot{Type::journal, key, packed_nil()};
+    if (valid(slot, value) && reserve(put_overhead_bytes + key.size() + value.size()))
+        insert({slot, 0}, value);  // journals are in no table
 }
 
-void Transaction::drop(const Slot& slot) {
+void Transaction::drop(const SlotView& slot) {
     if (!valid(slot, packed_nil())) return;
-    const auto observed = replica_.state_.entries(slot);
-    if (observed.empty() || !reserve(observed.size() * removal_overhead_bytes)) return;
-    for (const auto* entry : observed) remove(*entry, false);
+    const auto hashed = replica_.state_.hashed(slot);
+    auto observed = replica_.state_.entries(hashed);
+    if (observed.empty() || !reserve(count_of(observed) * removal_overhead_bytes)) return;
+    for (; !observed.empty() && !fault_; observed = replica_.state_.entries(hashed)) remove(observed.first(), false);
     ++next_;
 }
 
 void Transaction::trim(BytesView key, const Dot& last) {
-    if (!valid({Type::journal, Bytes(key), packed_nil()}, packed_nil())) return;
+    if (!valid({Type::journal, key, packed_nil()}, packed_nil())) return;
     const auto& journal = replica_.state_.journal(key);
     const auto* end = replica_.state_.find(last);
     if (end == nullptr || !journal.contains(end)) return fail({FaultCode::not_available, "no such journal entry"});
-    std::vector<const Entry*> observed(journal.begin(), std::next(journal.find(end)));
+    const std::vector<const Entry*> observed(journal.begin(), std::next(journal.find(end)));
     if (!reserve(observed.size() * removal_overhead_bytes)) return;
-    for (const auto* entry : observed) remove(*entry, true);
+    for (const auto* entry : observed) {
+        if (!fault_) remove(entry->origin->live.find(entry->seq), true);
+    }
     ++next_;
+}
+
+/// What changed, and an end to what was kept aside.
+Changes Transaction::finish() {
+    Changes changes;
+    for (const auto& step : steps_) {
+        const auto& entry = replica_.state_.at(step.entry);
+        if (!step.came) {
+            if (replica_.gathers_) changes.push_back({Slot(entry.slot()), std::nullopt});
+            replica_.state_.release(step.entry);
+        } else if (replica_.gathers_ && origin_.live.find(entry.seq) != 0) {
+            changes.push_back(change_of(entry));
+        }
+    }
+    tidy(changes);
+    return changes;
 }
 
 Result<Changes> Transaction::commit() {
@@ -145,40 +178,25 @@ Result<Changes> Transaction::commit() {
         rollback();
         return *fault_;
     }
-    Changes changes;
-    for (const auto& step : undo_) {
-        if (const auto* removed = std::get_if<Removed>(&step)) {
-            changes.push_back({removed->entry.slot, std::nullopt});
-        } else if (const auto* entry = replica_.state_.find({*replica_.self_, std::get<Inserted>(step).seq})) {
-            const bool journal = entry->slot.type == Type::journal;
-            changes.push_back({entry->slot, journal ? std::optional(entry->dot()) : std::nullopt});
-        }
-    }
-    std::sort(changes.begin(), changes.end());
-    changes.erase(std::unique(changes.begin(), changes.end()), changes.end());
     replica_.window_->next = next_;
     replica_.window_->bytes += bytes_;
     if (next_ == first_ && opened_window_) replica_.window_.reset();  // it wrote nothing
     replica_.in_transaction_ = live_ = false;
-    return changes;
+    return finish();
 }
 
 void Transaction::rollback() {
-    auto& own = replica_.state_.touch(*replica_.self_);
-    for (auto step = undo_.rbegin(); step != undo_.rend(); ++step) {
-        if (const auto* inserted = std::get_if<Inserted>(&*step)) {
-            replica_.state_.remove(own, inserted->seq);
+    auto& window = *replica_.window_;
+    for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) {
+        if (step->came) {
+            replica_.state_.remove(step->entry);
             continue;
         }
-        auto& removed = std::get<Removed>(*step);
-        if (removed.named) {
-            const auto at = replica_.window_->removed.find({removed.trim, removed.entry.origin->id});
-            at->second.erase(removed.entry.seq);
-            if (at->second.empty()) replica_.window_->removed.erase(at);
-        }
-        replica_.state_.insert(std::move(removed.entry));
+        if (step->named) window.removed.pop_back();
+        replica_.state_.attach(step->entry);
     }
-    undo_.clear();
+    steps_.clear();
+    for (; window.named.size() > named_before_; window.named.pop_back()) window.named.back()->named = false;
     if (opened_window_) replica_.window_.reset();
     replica_.in_transaction_ = live_ = false;
 }

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <optional>
-#include <variant>
 #include <vector>
 
 #include "crdt/replica.hpp"
@@ -27,18 +26,18 @@ class Transaction {
     const State& state() const { return replica_.state_; }
 
     /// Supersedes the observed entries of the slot, whatever their stamps.
-    void put(Slot slot, Bytes value);
+    void put(const SlotView& slot, BytesView value);
     /// Supersedes the entry of this replica in the slot only (counters).
-    void put_own(Slot slot, Bytes value);
+    void put_own(const SlotView& slot, BytesView value);
     /// Supersedes nothing (journals).
-    void append(Bytes key, Bytes value);
+    void append(BytesView key, BytesView value);
     /// Removes the observed entries of the slot.
-    void drop(const Slot& slot);
+    void drop(const SlotView& slot);
     /// Removes the entries of a journal up to and including `last` in causal order.
     void trim(BytesView key, const Dot& last);
 
     /// This replica's own entry in a slot; nullptr where it has none.
-    const Entry* own_entry(const Slot& slot) const;
+    const Entry* own_entry(const SlotView& slot) const;
     /// True once an operation has taken a dot.
     bool wrote() const { return next_ > first_; }
     void fail(Fault fault);
@@ -49,29 +48,30 @@ class Transaction {
     void rollback();
 
   private:
-    struct Inserted {
-        Seq seq;
-    };
-    struct Removed {
-        Entry entry;
+    /// What rolling back must turn around: an entry that came, or one that went and is kept aside until the end.
+    struct Step {
+        Handle entry;
+        bool came;
         bool named;  ///< its dot was noted as removed by the window
-        bool trim;
     };
 
-    bool valid(const Slot& slot, const Bytes& value);
+    bool valid(const SlotView& slot, BytesView value);
     bool reserve(std::size_t bytes);
-    void insert(Slot slot, Bytes value);
-    void remove(const Entry& entry, bool trim);
+    void insert(const HashedSlot& slot, BytesView value);
+    void remove(Handle handle, bool trim);
+    Handle own(const SlotEntries& entries) const;
+    Changes finish();
 
     Replica& replica_;
+    Origin& origin_;  ///< this replica's
     Stamp stamp_;
     Seq first_;
     Seq next_;
     std::size_t bytes_ = 0;
-    std::size_t refs_ = 0;  ///< replicas that the window names since this transaction
+    std::size_t named_before_ = 0;  ///< replicas that the window named before this transaction
     bool opened_window_ = false;
     bool live_ = true;
-    std::vector<std::variant<Inserted, Removed>> undo_;
+    std::vector<Step> steps_;
     std::optional<Fault> fault_;
 };
 

@@ -11,16 +11,17 @@ namespace starling::crdt {
 namespace {
 
 std::int64_t total_of(const Entry& entry) {
-    return integer_value(entry.value).value_or(0);
+    return integer_value(entry.value()).value_or(0);
 }
 
 bool newer(const Entry* a, const Entry* b) {
     return std::tie(a->stamp, a->origin->id, a->seq) > std::tie(b->stamp, b->origin->id, b->seq);
 }
 
-State::SlotEntries newest_first(State::SlotEntries entries) {
-    std::sort(entries.begin(), entries.end(), newer);
-    return entries;
+std::vector<const Entry*> newest_first(const SlotEntries& entries) {
+    std::vector<const Entry*> sorted(entries.begin(), entries.end());
+    std::sort(sorted.begin(), sorted.end(), newer);
+    return sorted;
 }
 
 }  // namespace
@@ -37,7 +38,7 @@ Slot slot_of(Type type, BytesView key, BytesView field) {
 
 std::int64_t Counter::read(const State& state, BytesView key) {
     std::int64_t above = 0, below = 0;  // apart, so that the order of the entries cannot matter where they saturate
-    for (const auto* entry : state.entries(slot_of(Type::counter, key))) {
+    for (const auto* entry : state.entries(slot_view(Type::counter, key))) {
         const auto total = total_of(*entry);
         auto& sum = total > 0 ? above : below;
         if (__builtin_add_overflow(sum, total, &sum))
@@ -47,7 +48,7 @@ std::int64_t Counter::read(const State& state, BytesView key) {
 }
 
 void Counter::add(Transaction& tx, BytesView key, std::int64_t amount) {
-    const auto slot = slot_of(Type::counter, key);
+    const auto slot = slot_view(Type::counter, key);
     const auto* mine = tx.own_entry(slot);
     std::int64_t total = mine == nullptr ? 0 : total_of(*mine);
     if (__builtin_add_overflow(total, amount, &total))
@@ -59,90 +60,90 @@ void Counter::add(Transaction& tx, BytesView key, std::int64_t amount) {
 // --------------------------------------------------------------------------------------------------------
 
 bool Set::contains(const State& state, BytesView key, BytesView element) {
-    return !state.entries(slot_of(Type::set, key, element)).empty();
+    return !state.entries(SlotView{Type::set, key, element}).empty();
 }
 
 std::vector<Bytes> Set::elements(const State& state, BytesView key) {
     std::vector<Bytes> elements;
-    state.each_field(Type::set, key, [&](const Slot& slot, const auto&) { elements.push_back(slot.field); });
+    state.each_field(Type::set, key, [&](const SlotView& slot, const auto&) { elements.emplace_back(slot.field); });
     return elements;
 }
 
 void Set::add(Transaction& tx, BytesView key, BytesView element) {
-    tx.put(slot_of(Type::set, key, element), packed_nil());
+    tx.put({Type::set, key, element}, packed_nil());
 }
 
 void Set::remove(Transaction& tx, BytesView key, BytesView element) {
-    tx.drop(slot_of(Type::set, key, element));
+    tx.drop({Type::set, key, element});
 }
 
 bool Flag::read(const State& state, BytesView key) {
-    return !state.entries(slot_of(Type::flag, key)).empty();
+    return !state.entries(slot_view(Type::flag, key)).empty();
 }
 
 void Flag::set(Transaction& tx, BytesView key, bool on) {
     if (on) {
-        tx.put(slot_of(Type::flag, key), packed_nil());
+        tx.put(slot_view(Type::flag, key), packed_nil());
     } else {
-        tx.drop(slot_of(Type::flag, key));
+        tx.drop(slot_view(Type::flag, key));
     }
 }
 
 // -- map and registers
 // ---------------------------------------------------------------------------------------------------
 
-const Entry* Map::winner(const State::SlotEntries& entries) {
+const Entry* Map::winner(const SlotEntries& entries) {
     if (entries.empty()) return nullptr;
     return *std::min_element(entries.begin(), entries.end(), newer);
 }
 
 std::optional<Bytes> Map::get(const State& state, BytesView key, BytesView field) {
-    const auto* entry = winner(state.entries(slot_of(Type::map, key, field)));
-    return entry == nullptr ? std::nullopt : std::optional(entry->value);
+    const auto* entry = winner(state.entries(SlotView{Type::map, key, field}));
+    return entry == nullptr ? std::nullopt : std::optional(Bytes(entry->value()));
 }
 
 std::vector<std::pair<Bytes, Bytes>> Map::items(const State& state, BytesView key) {
     std::vector<std::pair<Bytes, Bytes>> items;
-    state.each_field(Type::map, key, [&](const Slot& slot, const State::SlotEntries& entries) {
-        items.emplace_back(slot.field, winner(entries)->value);
+    state.each_field(Type::map, key, [&](const SlotView& slot, const SlotEntries& entries) {
+        items.emplace_back(slot.field, winner(entries)->value());
     });
     return items;
 }
 
-void Map::put(Transaction& tx, BytesView key, BytesView field, Bytes value) {
-    tx.put(slot_of(Type::map, key, field), std::move(value));
+void Map::put(Transaction& tx, BytesView key, BytesView field, BytesView value) {
+    tx.put({Type::map, key, field}, value);
 }
 
 void Map::erase(Transaction& tx, BytesView key, BytesView field) {
-    tx.drop(slot_of(Type::map, key, field));
+    tx.drop({Type::map, key, field});
 }
 
 std::optional<Bytes> Register::get(const State& state, BytesView key) {
-    const auto* entry = Map::winner(state.entries(slot_of(Type::register_, key)));
-    return entry == nullptr ? std::nullopt : std::optional(entry->value);
+    const auto* entry = Map::winner(state.entries(slot_view(Type::register_, key)));
+    return entry == nullptr ? std::nullopt : std::optional(Bytes(entry->value()));
 }
 
-void Register::set(Transaction& tx, BytesView key, Bytes value) {
-    tx.put(slot_of(Type::register_, key), std::move(value));
+void Register::set(Transaction& tx, BytesView key, BytesView value) {
+    tx.put(slot_view(Type::register_, key), value);
 }
 
 void Register::clear(Transaction& tx, BytesView key) {
-    tx.drop(slot_of(Type::register_, key));
+    tx.drop(slot_view(Type::register_, key));
 }
 
 std::vector<Bytes> MultiValue::get(const State& state, BytesView key) {
     std::vector<Bytes> values;
-    for (const auto* entry : newest_first(state.entries(slot_of(Type::multi_value, key))))
-        values.push_back(entry->value);
+    for (const auto* entry : newest_first(state.entries(slot_view(Type::multi_value, key))))
+        values.emplace_back(entry->value());
     return values;
 }
 
-void MultiValue::set(Transaction& tx, BytesView key, Bytes value) {
-    tx.put(slot_of(Type::multi_value, key), std::move(value));
+void MultiValue::set(Transaction& tx, BytesView key, BytesView value) {
+    tx.put(slot_view(Type::multi_value, key), value);
 }
 
 void MultiValue::clear(Transaction& tx, BytesView key) {
-    tx.drop(slot_of(Type::multi_value, key));
+    tx.drop(slot_view(Type::multi_value, key));
 }
 
 // -- journal
@@ -153,8 +154,8 @@ std::vector<const Entry*> Journal::read(const State& state, BytesView key) {
     return {journal.begin(), journal.end()};
 }
 
-void Journal::append(Transaction& tx, BytesView key, Bytes value) {
-    tx.append(Bytes(key), std::move(value));
+void Journal::append(Transaction& tx, BytesView key, BytesView value) {
+    tx.append(key, value);
 }
 
 // -- any slot
@@ -171,10 +172,10 @@ Bytes packed_array(const std::vector<Bytes>& items) {
 
 }  // namespace
 
-std::optional<Bytes> reading(const State& state, const Slot& slot) {
+std::optional<Bytes> reading(const State& state, const SlotView& slot) {
     if (slot.type == Type::journal) {
         std::vector<Bytes> values;
-        for (const auto* entry : state.journal(slot.key)) values.push_back(entry->value);
+        for (const auto* entry : state.journal(slot.key)) values.emplace_back(entry->value());
         return values.empty() ? std::nullopt : std::optional(packed_array(values));
     }
     const auto& entries = state.entries(slot);
@@ -188,12 +189,12 @@ std::optional<Bytes> reading(const State& state, const Slot& slot) {
         case Type::multi_value:
             return packed_array(MultiValue::get(state, slot.key));
         default:
-            return Map::winner(entries)->value;
+            return Bytes(Map::winner(entries)->value());
     }
 }
 
-std::vector<Reason> explain(const State& state, const Slot& slot) {
-    State::SlotEntries entries;
+std::vector<Reason> explain(const State& state, const SlotView& slot) {
+    std::vector<const Entry*> entries;
     if (slot.type == Type::journal) {
         const auto& journal = state.journal(slot.key);
         entries.assign(journal.begin(), journal.end());
@@ -203,7 +204,8 @@ std::vector<Reason> explain(const State& state, const Slot& slot) {
     const bool one_wins = slot.type == Type::map || slot.type == Type::register_;
     std::vector<Reason> reasons;
     for (const auto* entry : entries)
-        reasons.push_back({entry->dot(), entry->stamp, entry->depth, entry->value, !one_wins || reasons.empty()});
+        reasons.push_back(
+            {entry->dot(), entry->stamp, entry->depth, Bytes(entry->value()), !one_wins || reasons.empty()});
     return reasons;
 }
 

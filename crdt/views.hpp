@@ -6,11 +6,16 @@
 #include <optional>
 #include <vector>
 
+#include "crdt/codec.hpp"
 #include "crdt/state.hpp"
 #include "crdt/transaction.hpp"
 
 namespace starling::crdt {
 
+/// The slot of a key that has a single one.
+inline SlotView slot_view(Type type, BytesView key) {
+    return {type, key, packed_nil()};
+}
 Slot slot_of(Type type, BytesView key);
 Slot slot_of(Type type, BytesView key, BytesView field);
 
@@ -30,23 +35,23 @@ struct Set {
 
 /// Last-writer-wins among concurrent writes; a write supersedes what it observed whatever the stamps. Also registers.
 struct Map {
-    static const Entry* winner(const State::SlotEntries& entries);
+    static const Entry* winner(const SlotEntries& entries);
     static std::optional<Bytes> get(const State& state, BytesView key, BytesView field);
     static std::vector<std::pair<Bytes, Bytes>> items(const State& state, BytesView key);
-    static void put(Transaction& tx, BytesView key, BytesView field, Bytes value);
+    static void put(Transaction& tx, BytesView key, BytesView field, BytesView value);
     static void erase(Transaction& tx, BytesView key, BytesView field);
 };
 
 struct Register {
     static std::optional<Bytes> get(const State& state, BytesView key);
-    static void set(Transaction& tx, BytesView key, Bytes value);
+    static void set(Transaction& tx, BytesView key, BytesView value);
     static void clear(Transaction& tx, BytesView key);
 };
 
 /// Keeps every concurrent value, by (stamp, replica) descending.
 struct MultiValue {
     static std::vector<Bytes> get(const State& state, BytesView key);
-    static void set(Transaction& tx, BytesView key, Bytes value);
+    static void set(Transaction& tx, BytesView key, BytesView value);
     static void clear(Transaction& tx, BytesView key);
 };
 
@@ -59,12 +64,12 @@ struct Flag {
 /// Append-only; read in causal order: (depth, replica, seq).
 struct Journal {
     static std::vector<const Entry*> read(const State& state, BytesView key);
-    static void append(Transaction& tx, BytesView key, Bytes value);
+    static void append(Transaction& tx, BytesView key, BytesView value);
 };
 
 /// The present reading of a slot as one MessagePack item; nothing when absent. Multi-values and journals read as
 /// arrays.
-std::optional<Bytes> reading(const State& state, const Slot& slot);
+std::optional<Bytes> reading(const State& state, const SlotView& slot);
 
 /// Why a slot reads as it does: its live entries, the one that decides first.
 struct Reason {
@@ -74,6 +79,6 @@ struct Reason {
     Bytes value;
     bool decides;  ///< LWW: the winner; elsewhere every live entry counts
 };
-std::vector<Reason> explain(const State& state, const Slot& slot);
+std::vector<Reason> explain(const State& state, const SlotView& slot);
 
 }  // namespace starling::crdt

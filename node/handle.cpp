@@ -32,7 +32,7 @@ std::vector<std::string> Handle::read_fields() const {
     return core_->read([&](const peer::Peer& peer) {
         std::vector<std::string> fields;
         peer.state().each_field(detail::to_inner(type_), key_,
-                                [&](const crdt::Slot& slot, const auto&) { fields.push_back(slot.field); });
+                                [&](const crdt::SlotView& slot, const auto&) { fields.emplace_back(slot.field); });
         return fields;
     });
 }
@@ -51,7 +51,7 @@ std::vector<detail::RawJournalEntry> Handle::read_journal(const Version& since) 
         std::vector<detail::RawJournalEntry> entries;
         for (const auto* entry : crdt::Journal::read(peer.state(), key_)) {
             if (crdt::covers(seen, entry->dot())) continue;
-            entries.push_back({detail::to_public(entry->dot()), detail::to_public_stamp(entry->stamp), entry->value});
+            entries.push_back({detail::to_public(entry->dot()), detail::to_public_stamp(entry->stamp), std::string(entry->value())});
         }
         return entries;
     });

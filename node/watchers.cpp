@@ -46,7 +46,7 @@ class Collector {
         }
         if (const auto* entry = change.appended ? state_.find(*change.appended) : nullptr; entry != nullptr) {
             appended_.push_back(entry);
-            bytes_ += watch_change_bytes + entry->value.size();
+            bytes_ += watch_change_bytes + entry->value_size;
         }
     }
     void end_journal() {
@@ -54,7 +54,7 @@ class Collector {
         std::sort(appended_.begin(), appended_.end(), crdt::CausalOrder());
         auto& change = list_.emplace_back(Change{Type::journal, *journal_, {}, {}, {}});
         for (const auto* entry : appended_)
-            change.appended.push_back({to_public(entry->dot()), to_public_stamp(entry->stamp), to_value(entry->value)});
+            change.appended.push_back({to_public(entry->dot()), to_public_stamp(entry->stamp), to_value(entry->value())});
         journal_ = nullptr;
         appended_.clear();
     }

@@ -73,22 +73,20 @@ Verdict Oracle::judge_entries(const crdt::State& state, const Implied& implied) 
             const auto* entry = state.find(put.dot);
             if (entry == nullptr)
                 return text("lost: ", name_of(put.dot), " in ", name_of(slot), " is live in the history and not here");
-            const bool same_value = slot.type == Type::counter || entry->value == put.operation->value;
-            if (entry->slot != slot || entry->stamp != put.stamp || !same_value)
+            const bool same_value = slot.type == Type::counter || entry->value() == put.operation->value;
+            if (entry->slot() != crdt::SlotView(slot) || entry->stamp != put.stamp || !same_value)
                 return text("changed: ", name_of(put.dot), " in ", name_of(slot), " is not what was written");
         }
     }
     if (state.live_count() == implied.live_count()) return std::nullopt;
-    for (const auto& [id, origin] : state.origins()) {
-        for (const auto& [seq, entry] : origin.live) {
-            const auto at = implied.live.find(entry.slot);
-            const auto is_it = [&](const LivePut& put) { return put.dot == entry.dot(); };
-            if (at == implied.live.end() || std::none_of(at->second.begin(), at->second.end(), is_it))
-                return text("risen: ", name_of(entry.dot()), " in ", name_of(entry.slot),
-                            " is live here and dead in the history");
-        }
-    }
-    return "the count of live entries is wrong";
+    Verdict bad = "the count of live entries is wrong";
+    state.each_live([&](const crdt::Dot& dot, const crdt::LooseEntry& entry) {
+        const auto at = implied.live.find(entry.slot);
+        const auto is_it = [&](const LivePut& put) { return put.dot == dot; };
+        if (at == implied.live.end() || std::none_of(at->second.begin(), at->second.end(), is_it))
+            bad = text("risen: ", name_of(dot), " in ", name_of(entry.slot), " is live here and dead in the history");
+    });
+    return bad;
 }
 
 Verdict Oracle::judge_views(const crdt::State& state, const Implied& implied) const {
@@ -147,9 +145,7 @@ Verdict judge_equals(const crdt::State& a, const crdt::State& b) {
 
 Moved Mirror::refresh(const crdt::State& state) {
     std::map<crdt::Slot, std::vector<crdt::Dot>> now;
-    for (const auto& [id, origin] : state.origins()) {
-        for (const auto& [seq, entry] : origin.live) now[entry.slot].push_back({id, seq});
-    }
+    state.each_live([&](const crdt::Dot& dot, const crdt::LooseEntry& entry) { now[entry.slot].push_back(dot); });
     Moved moved;
     for (const auto& [slot, dots] : now) {
         const auto at = dots_.find(slot);

@@ -59,17 +59,16 @@ Changeset header() {
     return changeset;
 }
 
-Put put(Seq seq, Type type, Bytes key, Bytes field, Stamp stamp) {
-    return {seq, {type, std::move(key), std::move(field)}, stamp, pack_int(std::int64_t(seq))};
-}
-
 Body body() {
     Body body;
-    body.puts = {put(1000, Type::map, "m", pack_str("key-0000001"), 5),
-                 put(1001, Type::map, "m", pack_str("key-0000002"), 5), put(1003, Type::map, "m", pack_str("other"), 9),
-                 put(1007, Type::map, "n", pack_int(3), 9), put(1008, Type::counter, "n", packed_nil(), 1'000'000)};
-    body.removals = {
-        {replica(5), false, {{3, 2}, {998, 2}}}, {replica(7), false, {{1, 1}, {5, 100}}}, {replica(1), true, {{9, 1}}}};
+    body.add_put(1000, {Type::map, "m", pack_str("key-0000001")}, 5, pack_int(1000));
+    body.add_put(1001, {Type::map, "m", pack_str("key-0000002")}, 5, pack_int(1001));
+    body.add_put(1003, {Type::map, "m", pack_str("other")}, 9, pack_int(1003));
+    body.add_put(1007, {Type::map, "n", pack_int(3)}, 9, pack_int(1007));
+    body.add_put(1008, {Type::counter, "n", packed_nil()}, 1'000'000, pack_int(1008));
+    body.add_removal(0, false, DotRuns{{3, 2}, {998, 2}});
+    body.add_removal(2, false, DotRuns{{1, 1}, {5, 100}});
+    body.add_removal(1, true, DotRuns{{9, 1}});
     return body;
 }
 
@@ -93,8 +92,7 @@ TEST_CASE("front coding keeps a hundred puts small") {
     for (int i = 0; i < 100; ++i) {
         char field[16];
         std::snprintf(field, sizeof field, "key-%07d", i);
-        many.puts.push_back(put(1000 + Seq(i), Type::map, "map", pack_str(field), 0));
-        many.puts.back().value = pack_int(i % 100);
+        many.add_put(1000 + Seq(i), {Type::map, "map", pack_str(field)}, 0, pack_int(i % 100));
     }
     CHECK(encode_body(changeset, many).size() <= 100 * 10);
     many.puts.resize(1);
@@ -118,18 +116,19 @@ TEST_CASE("a short body that unfolds into much more than a body may hold is void
     auto changeset = header();
     changeset.count = changeset_dots_max;
     const auto field_bytes = [](std::size_t puts) { return changeset_texts_bytes_max / puts - 16; };
-    Body folded;
-    for (std::size_t i = 0; i < 256; ++i) {
-        auto field = Bytes(field_bytes(256), 'f');
-        field.replace(field.size() - 3, 3, {char('0' + i / 100), char('0' + i / 10 % 10), char('0' + i % 10)});
-        folded.puts.push_back(put(changeset.first + i, Type::map, "m", pack_str(field), 0));
-        folded.puts.back().value = pack_int(1);
-    }
-    changeset.body = encode_body(changeset, folded);
+    const auto folded = [&](const Bytes& first_value) {
+        Body body;
+        for (std::size_t i = 0; i < 256; ++i) {
+            auto field = Bytes(field_bytes(256), 'f');
+            field.replace(field.size() - 3, 3, {char('0' + i / 100), char('0' + i / 10 % 10), char('0' + i % 10)});
+            body.add_put(changeset.first + i, {Type::map, "m", pack_str(field)}, 0, i == 0 ? first_value : pack_int(1));
+        }
+        return body;
+    };
+    changeset.body = encode_body(changeset, folded(pack_int(1)));
     CHECK(changeset.body.size() < changeset_texts_bytes_max / 50);
     CHECK(decode_body(changeset));
-    folded.puts.front().value = pack_str(Bytes(256 * 16, 'v'));
-    changeset.body = encode_body(changeset, folded);
+    changeset.body = encode_body(changeset, folded(pack_str(Bytes(256 * 16, 'v'))));
     CHECK(changeset.body.size() < changeset_texts_bytes_max / 25);
     CHECK(decode_body(changeset).fault().code == FaultCode::malformed);
 }

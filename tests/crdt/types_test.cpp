@@ -181,7 +181,7 @@ TEST_CASE("journal: causes come before effects, and nothing but a trim removes")
     a.write([](auto& tx) { Journal::append(tx, "j", pack_int(4)); });
     sync(a, b);
     std::vector<std::int64_t> values;
-    for (const auto* entry : Journal::read(b.state(), "j")) values.push_back(*integer_value(entry->value));
+    for (const auto* entry : Journal::read(b.state(), "j")) values.push_back(*integer_value(entry->value()));
     CHECK(values == std::vector<std::int64_t>{1, 2, 3, 4});
     b.write([](auto& tx) { tx.drop(slot_of(Type::journal, "j")); });
     sync(a, b);
@@ -203,7 +203,7 @@ TEST_CASE("a journal entry that waits in the window lies deeper than what arrive
     a.pull(b);
     a.log.push_back(*a.replica.cut());
     sync(a, b);
-    CHECK(integer_value(Journal::read(b.state(), "j").back()->value) == 2);
+    CHECK(integer_value(Journal::read(b.state(), "j").back()->value()) == 2);
 }
 
 TEST_CASE("types under one key never clash") {
@@ -275,7 +275,8 @@ TEST_CASE("coalescing drops superseded puts and keeps every removal") {
     REQUIRE(body);
     CHECK(body->puts.empty());
     REQUIRE(body->removals.size() == 1);
-    CHECK(body->removals[0].replica == *a.replica.self());
+    REQUIRE(body->removals[0].place == 1);
+    CHECK(changeset.refs[0] == *a.replica.self());
     b.log.push_back(changeset);
     sync(a, b);
     CHECK(a.state().live_count() == 0);
@@ -314,7 +315,7 @@ TEST_CASE("a transaction that removes what too many replicas wrote fails whole, 
         changeset.depth = life;
         if (last) changeset.deps.push_back(*last);
         Body body;
-        body.puts.push_back({1, Slot{Type::journal, "j", packed_nil()}, 1, pack_int(1)});
+        body.add_put(1, {Type::journal, "j", packed_nil()}, 1, pack_int(1));
         changeset.body = encode_body(changeset, body);
         (void)replica.apply(changeset, decode_body(changeset));
         last = Dot{changeset.origin, 1};

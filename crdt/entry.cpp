@@ -1,0 +1,100 @@
+#include "crdt/entry.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <tuple>
+
+#include "crdt/assert.hpp"
+#include "crdt/limits.hpp"
+#include "crdt/state.hpp"
+
+namespace starling::crdt {
+
+static_assert(offsetof(Entry, sealed) + 1 == Entry::header_bytes, "the text begins where the header's fields end");
+static_assert(key_bytes_max <= UINT16_MAX && field_bytes_max <= UINT16_MAX, "sizes fit the header");
+
+Dot Entry::dot() const {
+    return {origin->id, seq};
+}
+
+bool CausalOrder::operator()(const Entry* a, const Entry* b) const {
+    return std::tie(a->depth, a->origin->id, a->seq) < std::tie(b->depth, b->origin->id, b->seq);
+}
+
+Handle EntryArena::make(const SlotView& slot, BytesView value) {
+    const auto bytes = Entry::header_bytes + slot.key.size() + slot.field.size() + value.size();
+    const auto handle = take((bytes + unit_bytes - 1) / unit_bytes);
+    auto& entry = at(handle);
+    entry.value_size = std::uint32_t(value.size());
+    entry.key_size = std::uint16_t(slot.key.size());
+    entry.field_size = std::uint16_t(slot.field.size());
+    entry.type = slot.type;
+    auto* text = std::copy(slot.key.begin(), slot.key.end(), entry.text());
+    text = std::copy(slot.field.begin(), slot.field.end(), text);
+    std::copy(value.begin(), value.end(), text);
+    return handle;
+}
+
+std::size_t EntryArena::units_of(const Entry& entry) {
+    const auto bytes = Entry::header_bytes + entry.key_size + entry.field_size + entry.value_size;
+    return (bytes + unit_bytes - 1) / unit_bytes;
+}
+
+std::size_t EntryArena::class_of(std::size_t& units) {
+    if (units <= exact_units_max) return units;
+    // Eight classes to each doubling: at most an eighth of a block lies idle.
+    const auto shift = unsigned(std::bit_width(units - 1)) - 4;
+    const auto step = std::size_t{1} << shift;
+    units = (units + step - 1) / step * step;
+    return exact_units_max + (shift - 3) * 8 + (units >> shift) - 8;
+}
+
+Handle EntryArena::new_chunk(std::size_t units) {
+    auto memory = std::make_unique_for_overwrite<std::byte[]>(units * unit_bytes);
+    if (!free_chunks_.empty()) {
+        const auto chunk = free_chunks_.back();
+        free_chunks_.pop_back();
+        chunks_[chunk] = std::move(memory);
+        return chunk << chunk_bits;
+    }
+    STARLING_ASSERT(chunks_.size() < (std::size_t{1} << (32 - chunk_bits)), "entries take at most 32 GiB");
+    chunks_.push_back(std::move(memory));
+    return Handle(chunks_.size() - 1) << chunk_bits;
+}
+
+Handle EntryArena::take(std::size_t units) {
+    if (units > shared_units_max) {
+        if (chunks_.empty()) chunks_.emplace_back();  // the first chunk's first handle is 0, which is none
+        return new_chunk(units);
+    }
+    auto& free = free_[class_of(units)];
+    if (free != 0) {
+        const auto handle = free;
+        std::memcpy(&free, &at(handle), sizeof free);
+        return handle;
+    }
+    if (fresh_units_ < units) {
+        const bool first = chunks_.empty();
+        fresh_ = new_chunk(std::size_t{1} << chunk_bits) + (first ? 1 : 0);
+        fresh_units_ = (std::size_t{1} << chunk_bits) - (first ? 1 : 0);
+    }
+    const auto handle = fresh_;
+    fresh_ += Handle(units);
+    fresh_units_ -= units;
+    return handle;
+}
+
+void EntryArena::release(Handle handle) {
+    auto units = units_of(at(handle));
+    if (units > shared_units_max) {
+        chunks_[handle >> chunk_bits].reset();
+        free_chunks_.push_back(handle >> chunk_bits);
+        return;
+    }
+    auto& free = free_[class_of(units)];
+    std::memcpy(&at(handle), &free, sizeof free);
+    free = handle;
+}
+
+}  // namespace starling::crdt

@@ -1,0 +1,88 @@
+// An entry is one block of memory: a header, then its key, field and value. Blocks come from an arena and are named by
+// 32-bit handles, which halves what the indexes weigh.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <vector>
+
+#include "crdt/slot.hpp"
+
+namespace starling::crdt {
+
+struct Origin;
+
+/// Names a block of the arena; 0 is none.
+using Handle = std::uint32_t;
+
+/// A live value. Its slot, stamp, depth and value never change once it has left its origin. It stays where it is until
+/// it is removed. What is marked as bookkeeping belongs to the state and its indexes.
+struct Entry {
+    const Origin* origin;
+    Seq seq;
+    Stamp stamp;
+    Depth depth;
+    Handle next;               ///< bookkeeping: the neighbours among the entries of one slot
+    Handle previous;           ///< bookkeeping
+    std::uint32_t order;       ///< bookkeeping: place in the order of slots
+    std::uint32_t value_size;  ///< in bytes, as are the other sizes
+    std::uint16_t key_size;
+    std::uint16_t field_size;
+    Type type;
+    bool sealed;  ///< bookkeeping: counts in the fingerprint; false while its window is open
+
+    Dot dot() const;
+    BytesView key() const { return {text(), key_size}; }
+    BytesView field() const { return {text() + key_size, field_size}; }
+    BytesView value() const { return {text() + key_size + field_size, value_size}; }
+    SlotView slot() const { return {type, key(), field()}; }
+
+    /// Key, field and value follow the header without a gap.
+    static constexpr std::size_t header_bytes = 4 * 8 + 4 * 4 + 2 * 2 + 2;
+    const char* text() const { return reinterpret_cast<const char*>(this) + header_bytes; }
+    char* text() { return reinterpret_cast<char*>(this) + header_bytes; }
+};
+
+/// Journals: causes before effects, the rest by name. A total order.
+struct CausalOrder {
+    bool operator()(const Entry* a, const Entry* b) const;
+};
+
+/// Memory for entries. Small blocks share chunks and are used again by size; a large one has a chunk of its own.
+/// Invariants: a block never moves; a released block is in exactly one free list. Holds up to 32 GiB.
+/// Thread rule: one thread at a time. O(1) an operation.
+class EntryArena {
+  public:
+    EntryArena() = default;
+    EntryArena(const EntryArena&) = delete;
+    EntryArena& operator=(const EntryArena&) = delete;
+
+    /// A block for an entry of this slot and value, its sizes and text filled in, the rest not.
+    Handle make(const SlotView& slot, BytesView value);
+    void release(Handle handle);
+    Entry& at(Handle handle) const {
+        return *reinterpret_cast<Entry*>(chunks_[handle >> chunk_bits].get() + (handle & chunk_mask) * unit_bytes);
+    }
+
+  private:
+    static constexpr std::size_t unit_bytes = 8;
+    static constexpr unsigned chunk_bits = 15;  // units of a chunk: 256 KiB
+    static constexpr Handle chunk_mask = (Handle{1} << chunk_bits) - 1;
+    static constexpr std::size_t shared_units_max = 4096;  // 32 KiB; what is larger has its own chunk
+    static constexpr std::size_t exact_units_max = 64;     // up to here a size class is one size
+    static constexpr std::size_t classes = exact_units_max + 1 + 6 * 8;
+
+    static std::size_t units_of(const Entry& entry);
+    /// Rounds up to the units of a size class, and tells the class.
+    static std::size_t class_of(std::size_t& units);
+    Handle new_chunk(std::size_t units);
+    Handle take(std::size_t units);
+
+    std::vector<std::unique_ptr<std::byte[]>> chunks_;
+    std::vector<Handle> free_chunks_;
+    Handle free_[classes] = {};  // heads of lists; a free block holds the next one in its first bytes
+    Handle fresh_ = 0;           // the next unit of the youngest shared chunk
+    std::size_t fresh_units_ = 0;
+};
+
+}  // namespace starling::crdt
