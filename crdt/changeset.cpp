@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "crdt/codec.hpp"
+#include "crdt/front_coding.hpp"
 #include "crdt/limits.hpp"
 
 namespace starling::crdt {
@@ -18,24 +19,11 @@ constexpr std::uint64_t put_codes = 8;
 constexpr std::uint64_t code_remove = 8;
 constexpr std::uint64_t code_trim = 9;
 
-std::size_t shared_prefix(BytesView a, BytesView b) {
-    return std::size_t(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
-}
-
-void write_front_coded(Writer& writer, BytesView previous, BytesView text) {
-    const auto shared = shared_prefix(previous, text);
-    writer.uint(shared).str(text.substr(shared));
-}
-
-/// Appends to `texts` what follows in front coding: the first `shared` bytes of `previous`, a piece of `texts`, and a
-/// suffix. Returns the size of the text.
-std::size_t read_front_coded(Reader& reader, Bytes& texts, std::size_t previous, std::size_t previous_size,
-                             std::size_t bytes_max) {
-    const auto shared = reader.uint(previous_size);
-    const auto suffix = reader.str(bytes_max);
-    if (shared + suffix.size() > bytes_max) return reader.fail(), 0;
-    if (shared < previous_size && !suffix.empty() && texts[previous + shared] == suffix[0])
-        return reader.fail(), 0;  // not the longest
+/// Appends to `texts` a text that is coded from the piece of `texts` at `previous`. Returns its size.
+std::size_t unfold(Reader& reader, Bytes& texts, std::size_t previous, std::size_t previous_size,
+                   std::size_t bytes_max) {
+    const auto [shared, suffix] =
+        read_front_coding(reader, BytesView(texts).substr(previous, previous_size), bytes_max);
     if (shared > 0) texts.append(texts, previous, shared);
     texts.append(suffix);
     return shared + suffix.size();
@@ -96,13 +84,13 @@ void BodyReader::put(std::uint64_t code) {
         texts.append(texts, last_key, last_.key_size);
     } else {
         put.type = Type(reader_.uint(127));
-        put.key_size = std::uint16_t(read_front_coded(reader_, texts, last_key, last_.key_size, key_bytes_max));
+        put.key_size = std::uint16_t(unfold(reader_, texts, last_key, last_.key_size, key_bytes_max));
         const auto key = BytesView(texts).substr(put.text);
         if (!is_first && put.type == last_.type && key == BytesView(texts).substr(last_key, last_.key_size))
             reader_.fail();  // has a shorter form
     }
     const auto last_field = last_key + last_.key_size;
-    put.field_size = std::uint16_t(read_front_coded(reader_, texts, last_field, last_.field_size, field_bytes_max));
+    put.field_size = std::uint16_t(unfold(reader_, texts, last_field, last_.field_size, field_bytes_max));
     if (reader_.ok() && !canonical_field(BytesView(texts).substr(put.text + put.key_size))) reader_.fail();
     put.stamp_offset = last_.stamp_offset;
     if ((code & put_stamp) != 0) {

@@ -99,7 +99,7 @@ Seq top_of(const Difference& difference, const ReplicaId& id) {
 Result<bool> valid_difference(const Replica& replica, const Difference& difference) {
     const auto bad = [](const char* what) { return Fault{FaultCode::malformed, what}; };
     for (const auto& [id, top] : difference.tops) {
-        if (top.seen == 0 || top.seen > seq_max) return bad("a version line is out of range");
+        if (top.seen == 0 || top.seen >= seq_max) return bad("a version line is out of range");
         if (replica.self() == id && top.seen > replica.state().seen(id))
             return Fault{FaultCode::refused, "a peer knows more of this node's running life than the node itself"};
     }

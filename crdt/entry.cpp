@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
-#include <tuple>
 
 #include "crdt/assert.hpp"
 #include "crdt/limits.hpp"
@@ -11,25 +10,29 @@
 
 namespace starling::crdt {
 
-static_assert(offsetof(Entry, sealed) + 1 == Entry::header_bytes, "the text begins where the header's fields end");
-static_assert(key_bytes_max <= UINT16_MAX && field_bytes_max <= UINT16_MAX, "sizes fit the header");
+static_assert(sizeof(Entry) == 48, "with a short key, field and value an entry fills one cache line");
+static_assert(seq_max <= std::uint64_t{1} << 53 && depth_max < std::uint64_t{1} << 54, "numbers fit their bits");
+static_assert(key_bytes_max < 1 << 11 && field_bytes_max < 1 << 13 && value_bytes_max < 1 << 18,
+              "sizes fit their bits");
 
 Dot Entry::dot() const {
     return {origin->id, seq};
 }
 
 bool CausalOrder::operator()(const Entry* a, const Entry* b) const {
-    return std::tie(a->depth, a->origin->id, a->seq) < std::tie(b->depth, b->origin->id, b->seq);
+    if (a->depth != b->depth) return a->depth < b->depth;
+    return a->origin == b->origin ? a->seq < b->seq : a->origin->id < b->origin->id;
 }
 
 Handle EntryArena::make(const SlotView& slot, BytesView value) {
-    const auto bytes = Entry::header_bytes + slot.key.size() + slot.field.size() + value.size();
+    const auto bytes = sizeof(Entry) + slot.key.size() + slot.field.size() + value.size();
     const auto handle = take((bytes + unit_bytes - 1) / unit_bytes);
     auto& entry = at(handle);
-    entry.value_size = std::uint32_t(value.size());
-    entry.key_size = std::uint16_t(slot.key.size());
-    entry.field_size = std::uint16_t(slot.field.size());
-    entry.type = slot.type;
+    entry.key_size = slot.key.size() & ((1 << 11) - 1);
+    entry.field_size = slot.field.size() & ((1 << 13) - 1);
+    entry.value_size = value.size() & ((1 << 18) - 1);
+    STARLING_ASSERT(sizeof(Entry) + entry.text_bytes() == bytes, "texts are within the limits");
+    entry.type_number = std::uint8_t(slot.type);
     auto* text = std::copy(slot.key.begin(), slot.key.end(), entry.text());
     text = std::copy(slot.field.begin(), slot.field.end(), text);
     std::copy(value.begin(), value.end(), text);
@@ -37,7 +40,7 @@ Handle EntryArena::make(const SlotView& slot, BytesView value) {
 }
 
 std::size_t EntryArena::units_of(const Entry& entry) {
-    const auto bytes = Entry::header_bytes + entry.key_size + entry.field_size + entry.value_size;
+    const auto bytes = sizeof(Entry) + entry.text_bytes();
     return (bytes + unit_bytes - 1) / unit_bytes;
 }
 
@@ -51,7 +54,7 @@ std::size_t EntryArena::class_of(std::size_t& units) {
 }
 
 Handle EntryArena::new_chunk(std::size_t units) {
-    auto memory = std::make_unique_for_overwrite<std::byte[]>(units * unit_bytes);
+    Chunk memory(static_cast<std::byte*>(::operator new[](units * unit_bytes, chunk_alignment)));
     if (!free_chunks_.empty()) {
         const auto chunk = free_chunks_.back();
         free_chunks_.pop_back();
@@ -76,8 +79,9 @@ Handle EntryArena::take(std::size_t units) {
     }
     if (fresh_units_ < units) {
         const bool first = chunks_.empty();
-        fresh_ = new_chunk(std::size_t{1} << chunk_bits) + (first ? 1 : 0);
-        fresh_units_ = (std::size_t{1} << chunk_bits) - (first ? 1 : 0);
+        const std::size_t skipped = first ? 64 / unit_bytes : 0;  // handle 0 is none
+        fresh_ = new_chunk(std::size_t{1} << chunk_bits) + Handle(skipped);
+        fresh_units_ = (std::size_t{1} << chunk_bits) - skipped;
     }
     const auto handle = fresh_;
     fresh_ += Handle(units);

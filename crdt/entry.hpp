@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <new>
 #include <vector>
 
 #include "crdt/slot.hpp"
@@ -19,28 +20,29 @@ using Handle = std::uint32_t;
 /// it is removed. What is marked as bookkeeping belongs to the state and its indexes.
 struct Entry {
     const Origin* origin;
-    Seq seq;
+    std::uint64_t seq : 53;  // seq_max
+    std::uint64_t key_size : 11;
     Stamp stamp;
-    Depth depth;
-    Handle next;               ///< bookkeeping: the neighbours among the entries of one slot
-    Handle previous;           ///< bookkeeping
-    std::uint32_t order;       ///< bookkeeping: place in the order of slots
-    std::uint32_t value_size;  ///< in bytes, as are the other sizes
-    std::uint16_t key_size;
-    std::uint16_t field_size;
-    Type type;
-    bool sealed;  ///< bookkeeping: counts in the fingerprint; false while its window is open
+    std::uint64_t depth : 54;  // depth_max
+    std::uint64_t type_number : 8;
+    std::uint64_t sealed : 1;       ///< bookkeeping: counts in the fingerprint; 0 while its window is open
+    Handle next;                    ///< bookkeeping: the neighbours among the entries of one slot
+    Handle previous;                ///< bookkeeping
+    std::uint32_t order;            ///< bookkeeping: place in the order of slots
+    std::uint32_t value_size : 18;  // in bytes, as are the other sizes
+    std::uint32_t field_size : 13;
 
+    Type type() const { return Type(type_number); }
     Dot dot() const;
     BytesView key() const { return {text(), key_size}; }
     BytesView field() const { return {text() + key_size, field_size}; }
     BytesView value() const { return {text() + key_size + field_size, value_size}; }
-    SlotView slot() const { return {type, key(), field()}; }
+    SlotView slot() const { return {type(), key(), field()}; }
+    std::size_t text_bytes() const { return std::size_t(key_size) + field_size + value_size; }
 
     /// Key, field and value follow the header without a gap.
-    static constexpr std::size_t header_bytes = 4 * 8 + 4 * 4 + 2 * 2 + 2;
-    const char* text() const { return reinterpret_cast<const char*>(this) + header_bytes; }
-    char* text() { return reinterpret_cast<char*>(this) + header_bytes; }
+    const char* text() const { return reinterpret_cast<const char*>(this + 1); }
+    char* text() { return reinterpret_cast<char*>(this + 1); }
 };
 
 /// Journals: causes before effects, the rest by name. A total order.
@@ -78,7 +80,14 @@ class EntryArena {
     Handle new_chunk(std::size_t units);
     Handle take(std::size_t units);
 
-    std::vector<std::unique_ptr<std::byte[]>> chunks_;
+    /// Chunks begin at a cache line, so that blocks of one line lie in one.
+    static constexpr std::align_val_t chunk_alignment{64};
+    struct FreeChunk {
+        void operator()(std::byte* chunk) const { ::operator delete[](chunk, chunk_alignment); }
+    };
+    using Chunk = std::unique_ptr<std::byte[], FreeChunk>;
+
+    std::vector<Chunk> chunks_;
     std::vector<Handle> free_chunks_;
     Handle free_[classes] = {};  // heads of lists; a free block holds the next one in its first bytes
     Handle fresh_ = 0;           // the next unit of the youngest shared chunk

@@ -63,6 +63,11 @@ class SipHash {
         rounds<Last>();
         return v0_ ^ v1_ ^ v2_ ^ v3_;
     }
+    /// The hash of a whole number of words, `bytes` in all, as SipHash ends it.
+    Fingerprint after(std::size_t bytes) {
+        word(std::uint64_t(bytes) << 56);
+        return wide();
+    }
     Fingerprint wide() {
         v2_ ^= 0xee;
         rounds<Last>();

@@ -14,7 +14,7 @@ bool is_mesh_key(BytesView key) {
 }
 
 Change change_of(const Entry& entry) {
-    return {Slot(entry.slot()), entry.type == Type::journal ? std::optional(entry.dot()) : std::nullopt};
+    return {Slot(entry.slot()), entry.type() == Type::journal ? std::optional(entry.dot()) : std::nullopt};
 }
 
 void tidy(Changes& changes) {
@@ -143,8 +143,8 @@ std::optional<Dot> Replica::missing(const Changeset& changeset, const Result<Bod
 /// Rule 4: what a removal may take is decided by the (immutable) slot of the entry and by who asks.
 bool Replica::removable(const Entry& entry, bool trim, const Origin& by) const {
     if (is_mesh_key(entry.key())) return false;
-    if (entry.type == Type::counter) return entry.origin == &by;
-    if (entry.type == Type::journal) return trim;
+    if (entry.type() == Type::counter) return entry.origin == &by;
+    if (entry.type() == Type::journal) return trim;
     return true;
 }
 

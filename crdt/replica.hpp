@@ -85,6 +85,7 @@ class Replica {
 
   private:
     friend class Transaction;
+    friend class StateReader;
     friend Changes apply_difference(Replica&, const struct Difference&);
 
     /// A dot that the window removes and that was born before it.

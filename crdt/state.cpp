@@ -11,10 +11,12 @@ namespace starling::crdt {
 
 namespace {
 
-/// 40 bytes: the node's key, then the life in big-endian order.
+constexpr std::size_t replica_bytes = 40;
+
+/// The node's key, then the life in big-endian order.
 WideHash hash_of(const ReplicaId& id) {
     WideHash hash(fingerprint_key, true);
-    char bytes[40];
+    char bytes[replica_bytes];
     std::copy(id.node.begin(), id.node.end(), bytes);
     for (int i = 0; i < 8; ++i) bytes[32 + i] = char(id.life >> (56 - 8 * i));
     hash.padded({bytes, sizeof bytes});
@@ -24,7 +26,7 @@ WideHash hash_of(const ReplicaId& id) {
 Fingerprint line_hash(WideHash hash, Seq seen) {
     if (seen == 0) return {};
     hash.word(seen);
-    return hash.wide();
+    return hash.after(replica_bytes + 8);
 }
 
 }  // namespace
@@ -36,10 +38,10 @@ Fingerprint entry_hash(const Entry& entry) {
     hash.word(entry.seq);
     hash.word(entry.stamp);
     hash.word(entry.depth);
-    hash.word(std::uint64_t(entry.type) | std::uint64_t(entry.key_size) << 8 | std::uint64_t(entry.field_size) << 24 |
+    hash.word(entry.type_number | std::uint64_t(entry.key_size) << 8 | std::uint64_t(entry.field_size) << 24 |
               std::uint64_t(entry.value_size) << 40);
-    hash.padded({entry.text(), std::size_t(entry.key_size) + entry.field_size + entry.value_size});
-    return hash.wide();
+    hash.padded({entry.text(), entry.text_bytes()});
+    return hash.after(replica_bytes + 4 * 8 + (entry.text_bytes() + 7) / 8 * 8);
 }
 
 Fingerprint version_line_hash(const ReplicaId& id, Seq seen) {
@@ -124,7 +126,7 @@ void State::count_in(Origin& origin, const Entry& entry) {
 
 void State::index(Handle handle, const HashedSlot& slot) {
     auto& entry = arena_.at(handle);
-    if (entry.type == Type::journal) {
+    if (entry.type() == Type::journal) {
         auto at = journals_.find(entry.key());
         if (at == journals_.end()) at = journals_.try_emplace(Bytes(entry.key())).first;
         at->second.insert(at->second.end(), &entry);  // most are the newest
@@ -152,7 +154,7 @@ Entry& State::insert(Origin& origin, Seq seq, const HashedSlot& slot, Stamp stam
 void State::detach(Handle handle) {
     auto& entry = arena_.at(handle);
     auto& origin = origin_of(entry);
-    if (entry.type == Type::journal) {
+    if (entry.type() == Type::journal) {
         const auto at = journals_.find(entry.key());
         at->second.erase(&entry);
         if (at->second.empty()) journals_.erase(at);
@@ -177,7 +179,7 @@ void State::seal(Handle handle, Depth depth) {
     auto& entry = arena_.at(handle);
     STARLING_ASSERT(!entry.sealed, "an entry is sealed once");
     if (entry.depth != depth) {
-        const bool ordered = entry.type == Type::journal;  // by depth, among other things
+        const bool ordered = entry.type() == Type::journal;  // by depth, among other things
         if (ordered) detach(handle);
         entry.depth = depth;
         if (ordered) attach(handle);
@@ -206,7 +208,7 @@ void State::check_origin(const Origin& origin) const {
         const auto& entry = arena_.at(handle);
         STARLING_ASSERT(entry.origin == &origin && entry.seq == seq, "an entry is filed under its dot");
         if (entry.sealed) sum += entry_hash(entry);
-        if (entry.type == Type::journal) {
+        if (entry.type() == Type::journal) {
             STARLING_ASSERT(journal(entry.key()).contains(&entry), "a live entry is in its journal");
             return;
         }

@@ -33,7 +33,7 @@ void Checker::handled(Place place, const gossip::Effects& effects) {
     const auto& state = peer.state();
     auto& seat = seats_[place];
     if (state.version_hash() == seat.version_hash && state.fingerprint() == seat.fingerprint &&
-        effects.delivered.empty())
+        peer.replica().window_dots() == seat.window_dots && effects.delivered.empty())
         return;
     const auto before = std::exchange(seat.version, peer.version());
     if (!crdt::covers(seat.version, before)) fail(place, "the version went back from " + name_of(before));
@@ -43,6 +43,7 @@ void Checker::handled(Place place, const gossip::Effects& effects) {
     judge_against_others(place);
     seat.version_hash = state.version_hash();
     seat.fingerprint = state.fingerprint();
+    seat.window_dots = peer.replica().window_dots();
     judge_counters(place);
     if (++changes_ % check_every_ == 0) world_.check();
 }

@@ -45,6 +45,7 @@ class Checker final : public Observer {
         Mirror mirror;
         crdt::Version version;
         crdt::Fingerprint version_hash, fingerprint;
+        std::uint64_t window_dots = 0;
     };
     void expect(Place place, const Verdict& verdict);
     void judge_told(Place place, const crdt::Version& before, const gossip::Effects& effects);

@@ -1,0 +1,171 @@
+#include "crdt/export.hpp"
+
+#include "crdt/assert.hpp"
+#include "crdt/codec.hpp"
+#include "crdt/front_coding.hpp"
+#include "crdt/limits.hpp"
+
+namespace starling::crdt {
+
+// The grammar is in docs/wire.md. An entry begins with a set of flags that say in what it differs from the one before.
+namespace {
+
+constexpr std::uint64_t format_now = 1;
+constexpr std::uint64_t entry_same_key = 1;   // type and key are those of the previous entry
+constexpr std::uint64_t entry_after_gap = 2;  // a count of skipped seqs follows
+constexpr std::uint64_t entry_stamp = 4;      // a difference of stamps follows, modulo 2^64
+constexpr std::uint64_t entry_depth = 8;      // a difference of depths follows, signed
+constexpr std::uint64_t entry_codes = 16;
+constexpr std::uint64_t origin_end = 16;
+
+/// What the next entry is coded from. Texts live on from one origin to the next, the rest begins anew.
+struct Previous {
+    Type type{};
+    Bytes key, field;
+    Seq seq = 0;
+    Stamp stamp = 0;
+    Depth depth = 0;
+    void next_origin() { seq = stamp = depth = 0; }
+};
+
+void write_entry(Writer& writer, const Entry& entry, Previous& previous) {
+    const bool same_key = entry.type() == previous.type && entry.key() == previous.key;
+    const bool same_depth = entry.depth == previous.depth;
+    writer.uint((same_key ? entry_same_key : 0) | (entry.seq != previous.seq + 1 ? entry_after_gap : 0) |
+                (entry.stamp != previous.stamp ? entry_stamp : 0) | (same_depth ? 0 : entry_depth));
+    if (entry.seq != previous.seq + 1) writer.uint(entry.seq - previous.seq - 1);
+    if (!same_key) {
+        writer.uint(std::uint64_t(entry.type()));
+        write_front_coded(writer, previous.key, entry.key());
+        previous.key.assign(entry.key());
+    }
+    write_front_coded(writer, previous.field, entry.field());
+    previous.field.assign(entry.field());
+    if (entry.stamp != previous.stamp) writer.uint(entry.stamp - previous.stamp);
+    if (!same_depth) writer.sint(std::int64_t(entry.depth) - std::int64_t(previous.depth));
+    writer.raw(entry.value());
+    previous.type = entry.type();
+    previous.seq = entry.seq;
+    previous.stamp = entry.stamp;
+    previous.depth = entry.depth;
+}
+
+/// Reads one entry into `previous`, all but its value, which it returns.
+BytesView read_entry(Reader& reader, std::uint64_t code, Previous& previous) {
+    const auto gap = (code & entry_after_gap) != 0 ? reader.uint(seq_max) : 0;
+    if (((code & entry_after_gap) != 0 && gap == 0) || gap >= seq_max - previous.seq - 1) reader.fail();
+    previous.seq += gap + 1;
+    if ((code & entry_same_key) == 0) {
+        previous.type = Type(reader.uint(127));
+        read_front_coded(reader, previous.key, key_bytes_max);
+    }
+    read_front_coded(reader, previous.field, field_bytes_max);
+    if (reader.ok() && !canonical_field(previous.field)) reader.fail();
+    if ((code & entry_stamp) != 0) previous.stamp += reader.uint();
+    if ((code & entry_depth) != 0) {
+        const auto difference = reader.sint().value_or(0);
+        if (difference > std::int64_t(depth_max) || difference < -std::int64_t(depth_max)) reader.fail();
+        if (reader.ok()) previous.depth = Depth(std::int64_t(previous.depth) + difference);
+    }
+    if (previous.depth == 0 || previous.depth > depth_max) reader.fail();
+    return reader.item(value_bytes_max, value_nesting_max);
+}
+
+}  // namespace
+
+Bytes encode_state(const Replica& replica) {
+    STARLING_ASSERT(!replica.window_open(), "a state is exported with the window closed");
+    const auto& state = replica.state();
+    std::vector<const Origin*> origins;
+    for (const auto& [id, origin] : state.origins()) {
+        if (origin.seen > 0) origins.push_back(&origin);  // not a life begun that wrote nothing
+    }
+    Writer writer;
+    writer.uint(format_now).uint(replica.space()).uint(replica.depth()).uint(origins.size());
+    Previous previous;
+    for (const auto* origin : origins) {
+        writer.replica(origin->id).uint(origin->seen).uint(origin->last_stamp);
+        previous.next_origin();
+        origin->live.each([&](Seq, Handle handle) { write_entry(writer, state.at(handle), previous); });
+        writer.uint(origin_end);
+    }
+    writer.uint(replica.heads().size());
+    std::size_t place = 0;
+    for (const auto& [id, head] : replica.heads()) {  // ascending, as the origins are
+        while (origins[place]->id != id) ++place;
+        writer.uint(place).uint(origins[place]->seen - head.last).uint(replica.depth() - head.depth);
+    }
+    return writer.take();
+}
+
+/// Fills an empty replica from an export.
+class StateReader {
+  public:
+    StateReader(BytesView bytes, Replica& replica, std::size_t texts_bytes_max)
+        : reader_(bytes), replica_(replica), texts_bytes_left_(texts_bytes_max) {}
+
+    Result<bool> read() {
+        const auto format = reader_.uint();
+        if (reader_.ok() && format != format_now) return Fault{FaultCode::unknown_kind, "a newer format of states"};
+        if (reader_.uint(UINT32_MAX) != replica_.space() && reader_.ok())
+            return Fault{FaultCode::refused, "a state of another space"};
+        replica_.depth_ = reader_.uint(depth_max);
+        for (auto left = reader_.uint(); left > 0 && reader_.ok(); --left) read_origin();
+        read_heads();
+        if (!reader_.done()) return Fault{FaultCode::malformed, "malformed state"};
+        return true;
+    }
+
+  private:
+    void read_heads() {
+        auto at = replica_.state_.origins().begin();
+        std::size_t place = 0;
+        for (auto left = reader_.uint(); left > 0 && reader_.ok(); --left) {
+            const auto next = reader_.uint(replica_.state_.origins().size());
+            if (next < place) reader_.fail();
+            for (; reader_.ok() && place < next && at != replica_.state_.origins().end(); ++place) ++at;
+            if (at == replica_.state_.origins().end()) return reader_.fail();
+            const auto& origin = (at++)->second;
+            ++place;
+            const auto last = origin.seen - reader_.uint(origin.seen - 1);
+            const auto depth = replica_.depth_ - reader_.uint(replica_.depth_);
+            replica_.heads_.emplace_hint(replica_.heads_.end(), origin.id, Head{last, depth});
+        }
+    }
+
+    void read_origin() {
+        auto& state = replica_.state_;
+        const auto id = reader_.replica();
+        const auto seen = reader_.uint(seq_max - 1);
+        const auto last_stamp = reader_.uint();
+        const auto& origins = state.origins();
+        if (seen == 0 || (!origins.empty() && !(origins.rbegin()->first < id))) reader_.fail();
+        if (!reader_.ok()) return;
+        auto& origin = state.touch(id);
+        state.raise(origin, seen, last_stamp);
+        previous_.next_origin();
+        for (auto code = reader_.uint(); reader_.ok() && code != origin_end; code = reader_.uint()) {
+            if (code >= entry_codes) return reader_.fail();
+            const auto value = read_entry(reader_, code, previous_);
+            const auto texts_bytes = previous_.key.size() + previous_.field.size() + value.size();
+            if (previous_.seq > seen || previous_.depth > replica_.depth_ || texts_bytes > texts_bytes_left_)
+                reader_.fail();
+            if (!reader_.ok()) return;
+            texts_bytes_left_ -= texts_bytes;
+            const SlotView slot{previous_.type, previous_.key, previous_.field};
+            state.insert(origin, previous_.seq, state.hashed(slot), previous_.stamp, previous_.depth, value, true);
+        }
+    }
+
+    Reader reader_;
+    Replica& replica_;
+    Previous previous_;
+    std::size_t texts_bytes_left_;
+};
+
+Result<bool> decode_state(BytesView bytes, Replica& replica, std::size_t texts_bytes_max) {
+    STARLING_ASSERT(!replica.self() && replica.state().origins().empty(), "a state is read into an empty replica");
+    return StateReader(bytes, replica, texts_bytes_max).read();
+}
+
+}  // namespace starling::crdt
