@@ -70,7 +70,7 @@ void Engine::on(const NodeKey& peer, Digest& digest) {
 
 void Engine::on(const NodeKey& peer, HelloRequest&) {
     auto& link = links_.at(peer);
-    link.refs_out.forget_definitions();
+    link.refs_out.begin_anew();
     say_hello(peer, link);
 }
 

@@ -104,6 +104,7 @@ struct LinkStatus {
 
 struct Counters {
     std::uint64_t changesets_sent = 0, changesets_received = 0, changesets_redundant = 0;
+    std::uint64_t changesets_waited = 0;     ///< for what they depend on, each time
     std::uint64_t changeset_bytes_sent = 0;  ///< bodies and headers, without digests and requests
     std::uint64_t control_bytes_sent = 0;    ///< everything else
     std::uint64_t bytes_sent = 0;            ///< messages of every kind, as encoded for their links

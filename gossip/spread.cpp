@@ -116,6 +116,7 @@ bool Engine::acceptable(const Changeset& changeset, const Result<Body>& body) {
 void Engine::apply_or_wait(WaitingChangeset waiting) {
     const auto& changeset = *waiting.changeset;
     if (const auto missing = replica_.missing(changeset, waiting.body)) {
+        ++counters_.changesets_waited;
         waiting_.add(std::move(waiting), *missing, replica_.state().seen(missing->replica), limits_.waiting_bytes_max);
     } else {
         apply_now(waiting);

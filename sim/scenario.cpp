@@ -265,6 +265,7 @@ class Scenario {
             const auto counters = world_.peer(place)->status().counters;
             outcome.pulls += counters.pulls;
             outcome.diffs += counters.diffs;
+            outcome.waited += counters.changesets_waited;
         }
         if (checker_.verdict()) outcome.violation = *checker_.verdict() + "\n" + world_.trace().story();
         return outcome;
