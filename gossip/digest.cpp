@@ -19,6 +19,7 @@ constexpr std::size_t pull_changesets_max = 4096;  // of one origin in one answe
 
 void Engine::say_hello(const NodeKey& peer, Link& link) {
     cut_window();
+    push_gathered(peer, link);  // or the peer would pull what is about to come
     link.changed.clear();
     link.digest_due_us = now_.mono_us + limits_.digest_idle_us;
     link.said_neighbourhood = neighbourhood();
@@ -27,6 +28,7 @@ void Engine::say_hello(const NodeKey& peer, Link& link) {
 
 void Engine::say_digest(const NodeKey& peer, Link& link) {
     cut_window();
+    push_gathered(peer, link);  // or the peer would pull what is about to come
     Digest digest{replica_.state().version_hash(), replica_.state().fingerprint(), neighbourhood(), {}};
     for (const auto& id : link.changed) digest.changed[id] = replica_.state().seen(id);
     link.changed.clear();
@@ -68,7 +70,7 @@ void Engine::on(const NodeKey& peer, Digest& digest) {
 
 void Engine::on(const NodeKey& peer, HelloRequest&) {
     auto& link = links_.at(peer);
-    link.refs_out.forget_definitions();
+    link.refs_out.begin_anew();
     say_hello(peer, link);
 }
 

@@ -159,6 +159,7 @@ void Engine::wrote(Changes changes, Now now) {
 void Engine::timers() {
     const auto now = now_.mono_us;
     if (window_due_us_ && *window_due_us_ <= now) cut_window();
+    if (push_due_us_ && *push_due_us_ <= now) push_gathered();
     diffs_.tick(now);
     for (auto& [peer, link] : links_) {
         if (link.pull && link.pull->deadline_us <= now) {
@@ -175,6 +176,7 @@ void Engine::timers() {
 std::optional<std::uint64_t> Engine::next_deadline() const {
     std::optional<std::uint64_t> least = window_due_us_;
     const auto at = [&](std::uint64_t us) { least = std::min(least.value_or(UINT64_MAX), us); };
+    if (push_due_us_) at(*push_due_us_);
     if (const auto deadline = diffs_.deadline_us()) at(*deadline);
     const auto elsewhere = pulled();
     for (const auto& [peer, link] : links_) {

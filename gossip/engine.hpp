@@ -51,7 +51,7 @@ class Engine final : private DiffHost {
     void on(const Received& received);
     void on(const Tick&) {}
     void on(const Written&) {}
-    void on(const Flush&) { cut_window(); }
+    void on(const Flush&) { push_gathered(); }
     void timers();
     std::optional<std::uint64_t> next_deadline() const;
     void report(std::string fault);
@@ -64,6 +64,8 @@ class Engine final : private DiffHost {
     void cut_window();
     void publish(crdt::Changeset changeset);
     void push(const ChangesetPtr& changeset, const std::optional<crdt::NodeKey>& from);
+    void push_gathered();
+    void push_gathered(const crdt::NodeKey& peer, Link& link);
     void on(const crdt::NodeKey& peer, Changesets& message);
     void arrived(const crdt::NodeKey& peer, crdt::Changeset changeset, bool pushed);
     bool acceptable(const crdt::Changeset& changeset, const crdt::Result<crdt::Body>& body);
@@ -116,6 +118,7 @@ class Engine final : private DiffHost {
     std::vector<crdt::ReplicaId> raised_;         ///< origins whose seen seq rose, whose waiters are to be looked at
     std::set<crdt::ReplicaId> newer_format_;      ///< origins that wait for an update of this software
     std::optional<std::uint64_t> window_due_us_;  ///< when the open window is cut
+    std::optional<std::uint64_t> push_due_us_;    ///< when what gathered is pushed
     std::uint64_t life_renewable_us_ = 0;         ///< a life found elsewhere is not renewed again before this
     std::uint64_t next_pull_ = 1;
     std::vector<std::string> faults_;

@@ -40,7 +40,7 @@ struct Received {
 struct Tick {};
 /// Own transactions joined the open window since the last input.
 struct Written {};
-/// Cut the window now, whatever its age.
+/// Cut the window now and send what gathered for the links, whatever their age.
 struct Flush {};
 using Input = std::variant<LinkUp, LinkDown, Received, Tick, Written, Flush>;
 
@@ -71,6 +71,7 @@ using Verifier = std::function<bool(const crdt::Changeset&)>;
 /// Sizes and times, all named; the defaults suit a LAN.
 struct Limits {
     std::uint64_t flush_window_us = 2'000;        ///< 0: each transaction is a changeset
+    std::uint64_t push_window_us = 0;             ///< pushes to a link gather for so long in one frame; 0: at once
     std::uint64_t digest_busy_us = 100'000;       ///< a digest follows a change within this
     std::uint64_t digest_idle_us = 5'000'000;     ///< and is repeated so seldom while nothing changes
     std::uint64_t pull_delay_us = 50'000;         ///< what a digest announces may be under way: wait before a pull
@@ -81,7 +82,7 @@ struct Limits {
     std::size_t log_bytes_max = 64 * 1024 * 1024;
     std::size_t waiting_bytes_max = 16 * 1024 * 1024;  ///< undeliverable changesets
     std::size_t staged_bytes_max = 512 * 1024 * 1024;  ///< entries of unfinished diffs
-    std::size_t pull_reply_bytes_max = 512 * 1024;     ///< of the changesets that answer one pull
+    std::size_t pull_reply_bytes_max = 512 * 1024;     ///< of the changesets that answer one pull, or gathered
     std::size_t unacked_bytes_max =
         4 * 1024 * 1024;               ///< pushed to a link and not seen in its digests; past it the peer pulls
     std::size_t diffs_served_max = 2;  ///< sessions answered at a time
@@ -103,6 +104,7 @@ struct LinkStatus {
 
 struct Counters {
     std::uint64_t changesets_sent = 0, changesets_received = 0, changesets_redundant = 0;
+    std::uint64_t changesets_waited = 0;     ///< for what they depend on, each time
     std::uint64_t changeset_bytes_sent = 0;  ///< bodies and headers, without digests and requests
     std::uint64_t control_bytes_sent = 0;    ///< everything else
     std::uint64_t bytes_sent = 0;            ///< messages of every kind, as encoded for their links

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "gossip/io.hpp"
+#include "gossip/log.hpp"
 #include "gossip/refs.hpp"
 #include "gossip/wire.hpp"
 
@@ -61,6 +62,8 @@ struct Link {
     std::uint64_t digest_due_us = 0;
     std::uint64_t said_neighbourhood = 0;
     std::uint64_t hello_wanted_again_us = 0;  ///< no request for a hello before this
+
+    std::vector<ChangesetPtr> gathered;  ///< to be pushed when the push window ends, causes first
 
     std::deque<Unacked> unacked;
     std::size_t unacked_bytes = 0;

@@ -8,6 +8,7 @@
 
 #include "crdt/codec.hpp"
 #include "crdt/result.hpp"
+#include "gossip/bodies.hpp"
 
 namespace starling::gossip {
 
@@ -33,10 +34,13 @@ class RefSender {
     }
     /// The definitions that the frame must carry.
     std::vector<std::pair<std::uint64_t, crdt::ReplicaId>> take_definitions() { return std::exchange(pending_, {}); }
-    /// The peer lost definitions: each number is defined again when next used.
-    void forget_definitions() {
+    /// The peer lost frames: each number is defined again when next used, each next body is sent whole.
+    void begin_anew() {
         for (auto& [id, numbered] : numbers_) numbered.defined = false;
+        bodies.forget();
     }
+
+    KeptBodies bodies;  ///< that were sent
 
   private:
     std::map<crdt::ReplicaId, Numbered> numbers_;
@@ -56,6 +60,8 @@ class RefReceiver {
         const auto at = ids_.find(number);
         return at == ids_.end() ? nullptr : &at->second;
     }
+
+    KeptBodies bodies;  ///< that were received
 
   private:
     std::map<std::uint64_t, crdt::ReplicaId> ids_;

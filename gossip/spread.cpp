@@ -30,15 +30,41 @@ void Engine::publish(Changeset changeset) {
 void Engine::push(const ChangesetPtr& changeset, const std::optional<NodeKey>& from) {
     if (from && full_mesh()) return;
     for (auto& [peer, link] : links_) {
-        if (peer == from || link.known.seen(changeset->origin) >= changeset->last()) continue;
+        if (peer == from) continue;
+        link.gathered.push_back(changeset);
+        if (limits_.push_window_us == 0) push_gathered(peer, link);
+    }
+    if (limits_.push_window_us > 0 && !push_due_us_) push_due_us_ = now_.mono_us + limits_.push_window_us;
+}
+
+/// Own writes travel along: their changeset depends on what goes before it, and on little else.
+void Engine::push_gathered() {
+    cut_window();
+    push_due_us_.reset();
+    for (auto& [peer, link] : links_) push_gathered(peer, link);
+}
+
+/// What the peer sent itself meanwhile, or said that it holds, stays here: on a mesh with loops that spares about every
+/// second crossing.
+void Engine::push_gathered(const NodeKey& peer, Link& link) {
+    std::vector<Changeset> frame;
+    std::size_t frame_bytes = 0;
+    for (const auto& changeset : std::exchange(link.gathered, {})) {
+        if (link.known.seen(changeset->origin) >= changeset->last()) continue;
         const auto bytes = wire_bytes(*changeset);
         if (link.unacked_bytes + bytes > limits_.unacked_bytes_max) continue;  // too slow: its digest will make it pull
+        if (!frame.empty() && frame_bytes + bytes > limits_.pull_reply_bytes_max) {
+            send(peer, Changesets{0, {}, std::exchange(frame, {})});
+            frame_bytes = 0;
+        }
         link.unacked.push_back({changeset->origin, changeset->last(), bytes});
         link.unacked_bytes += bytes;
         ++counters_.changesets_sent;
         counters_.changeset_bytes_sent += bytes;
-        send(peer, Changesets{0, {}, {*changeset}});
+        frame.push_back(*changeset);
+        frame_bytes += bytes;
     }
+    if (!frame.empty()) send(peer, Changesets{0, {}, std::move(frame)});
 }
 
 // -- others'
@@ -90,6 +116,7 @@ bool Engine::acceptable(const Changeset& changeset, const Result<Body>& body) {
 void Engine::apply_or_wait(WaitingChangeset waiting) {
     const auto& changeset = *waiting.changeset;
     if (const auto missing = replica_.missing(changeset, waiting.body)) {
+        ++counters_.changesets_waited;
         waiting_.add(std::move(waiting), *missing, replica_.state().seen(missing->replica), limits_.waiting_bytes_max);
     } else {
         apply_now(waiting);

@@ -11,18 +11,26 @@ namespace starling::gossip {
 /// A reader that also turns numbers into replicas.
 class FrameReader : public crdt::Reader {
   public:
-    FrameReader(crdt::BytesView bytes, const RefReceiver& refs) : crdt::Reader(bytes), refs_(refs) {}
+    FrameReader(crdt::BytesView bytes, RefReceiver& refs) : crdt::Reader(bytes), refs_(refs) {}
 
-    crdt::ReplicaId ref() {
-        const auto* id = refs_.find(uint(link_refs_max));
-        if (ok() && id == nullptr) undefined_ = true, fail();
+    crdt::ReplicaId ref() { return named(uint(link_refs_max)); }
+    crdt::ReplicaId named(std::uint64_t number) {
+        const auto* id = refs_.find(number);
+        if (id == nullptr) undefine();
         return ok() ? *id : crdt::ReplicaId{};
     }
-    /// True when a number had no definition: the frame cannot be read, but nobody broke the protocol.
+    KeptBodies& bodies() { return refs_.bodies; }
+
+    /// What the frame builds on never came.
+    void undefine() {
+        undefined_ = undefined_ || ok();
+        fail();
+    }
+    /// True when something had no definition: the frame cannot be read, but nobody broke the protocol.
     bool undefined() const { return undefined_; }
 
   private:
-    const RefReceiver& refs_;
+    RefReceiver& refs_;
     bool undefined_ = false;
 };
 

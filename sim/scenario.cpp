@@ -33,6 +33,7 @@ Config Config::drawn(std::size_t nodes, std::uint64_t seed) {
     limits.diff_parts_in_flight_max =
         either(300, limits.diff_parts_in_flight_max, network.delay_us_max > 10'000 ? 2 : 1);
     limits.diffs_served_max = either(300, limits.diffs_served_max, 1);
+    limits.push_window_us = std::array{0U, 0U, 20'000U, 200'000U}[random.below(4)];
     return config;
 }
 
@@ -264,6 +265,7 @@ class Scenario {
             const auto counters = world_.peer(place)->status().counters;
             outcome.pulls += counters.pulls;
             outcome.diffs += counters.diffs;
+            outcome.waited += counters.changesets_waited;
         }
         if (checker_.verdict()) outcome.violation = *checker_.verdict() + "\n" + world_.trace().story();
         return outcome;

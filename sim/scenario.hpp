@@ -56,8 +56,8 @@ struct Outcome {
     std::uint64_t rounds = 0;
     FaultCounts faults;  ///< how many of each fired
     std::uint64_t transactions = 0, events = 0;
-    std::uint64_t pulls = 0, diffs = 0;    ///< of the peers that live at the end
-    std::optional<std::string> violation;  ///< what went wrong, and the last events before it
+    std::uint64_t pulls = 0, diffs = 0, waited = 0;  ///< of the peers that live at the end
+    std::optional<std::string> violation;            ///< what went wrong, and the last events before it
 
     bool good() const { return converged && !violation; }
 };

@@ -35,6 +35,54 @@ TEST_CASE("on a path every node forwards to the next, once") {
     }
 }
 
+TEST_CASE("pushes that gather leave as one frame, and not to a peer that sent the same meanwhile") {
+    constexpr std::uint64_t hour_us = 3'600'000'000;
+    gossip::Limits limits;
+    limits.push_window_us = limits.digest_busy_us = limits.digest_idle_us = hour_us;
+    Mesh mesh(4, limits);  // a square with one diagonal: five links, a flood crosses seven times
+    for (std::size_t i = 0; i < 4; ++i) mesh.link(i, (i + 1) % 4);
+    mesh.link(0, 2);
+    mesh.run();
+    for (int i = 0; i < 3; ++i) {
+        (void)mesh.write(0, put("a", i));
+        mesh.run(10'000);  // longer than the flush window: three changesets
+    }
+    const auto frames = mesh.frames;
+    CHECK(mesh[0].status().counters.changesets_sent == 0);
+    std::size_t crossings = 0;
+    for (std::size_t i = 0; i < 4; ++i) {
+        mesh.handle(i, gossip::Flush{});
+        mesh.run(10'000);
+        crossings += mesh[i].status().counters.changesets_sent;
+    }
+    CHECK(mesh.equal());
+    CHECK(crossings == 3 * 5);         // every link once
+    CHECK(mesh.frames == frames + 5);  // all three together
+}
+
+TEST_CASE("what gathers is pushed when its window ends, with the own writes, and before a digest tells of it") {
+    gossip::Limits limits;
+    limits.push_window_us = 200'000;  // longer than a peer waits before it pulls
+    limits.flush_window_us = 3'600'000'000;
+    SUBCASE("the window ends first") {}
+    SUBCASE("the digest is due first") {
+        limits.digest_busy_us = 20'000;
+    }
+    Mesh mesh(3, limits);
+    for (std::size_t i = 0; i < 2; ++i) mesh.link(i, i + 1);
+    mesh.run();
+    (void)mesh.write(0, put("a", 1));
+    mesh.handle(0, gossip::Flush{});
+    (void)mesh.write(1, put("b", 2));  // its window stays open by itself for an hour
+    mesh.run(500'000);
+    CHECK(mesh.equal());
+    CHECK(mesh.state(2).live_count() == 2);
+    for (std::size_t i = 0; i < 3; ++i) {
+        CHECK(mesh[i].status().counters.pulls == 0);
+        CHECK(mesh[i].status().counters.changesets_redundant == 0);
+    }
+}
+
 TEST_CASE("what was written apart is pulled out of the logs, once") {
     Mesh mesh(3);
     for (int i = 0; i < 50; ++i) {

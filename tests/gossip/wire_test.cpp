@@ -124,8 +124,108 @@ TEST_CASE("a number without a definition is told apart from garbage, and definin
     const Message digest = Digest{{1, 2}, {3, 4}, 5, {{replica(1), 7}}};
     REQUIRE(decode(0, encode(0, digest, out), in));
     CHECK(decode(0, encode(0, digest, out), fresh).fault().code == FaultCode::not_available);
-    out.forget_definitions();
+    out.begin_anew();
     CHECK(decode(0, encode(0, digest, out), fresh));
+}
+
+namespace {
+
+/// A changeset of one put by replica 1, whose bodies differ in few bytes from one to the next.
+Changeset one_put(Seq seq, Bytes value) {
+    Changeset changeset;
+    changeset.origin = replica(1);
+    changeset.first = seq;
+    changeset.count = changeset.depth = 1;
+    Body body;
+    body.puts = {{seq, {Type::map, "parts", pack_str("bolt")}, 1'000'000 + seq, std::move(value)}};
+    changeset.body = encode_body(changeset, body);
+    return changeset;
+}
+Message pushed(const Changeset& changeset) {
+    return Changesets{0, {}, {changeset}};
+}
+
+}  // namespace
+
+TEST_CASE("a body is sent as what is new against the one before it on the link") {
+    RefSender out;
+    RefReceiver in;
+    const auto first = encode(0, pushed(one_put(1, pack_int(7))), out);
+    const auto second = encode(0, pushed(one_put(2, pack_int(8))), out);
+    REQUIRE(decode(0, first, in));
+    CHECK(*decode(0, second, in) == pushed(one_put(2, pack_int(8))));
+    CHECK(hex(second) ==
+          "9501000390"
+          "93"
+          "00"
+          "90"
+          "91"
+          "99"
+          "00"
+          "02"
+          "01"
+          "01"
+          "90"
+          "90"
+          "15"
+          "00"
+          "a2"
+          "4208");
+    Seq seq = 2;
+    for (const auto& value : {pack_int(8), pack_int(1'000'000), pack_str(""), pack_int(8)}) {
+        ++seq;
+        CHECK(*decode(0, encode(0, pushed(one_put(seq, value)), out), in) == pushed(one_put(seq, value)));
+    }
+}
+
+TEST_CASE("a body that builds on one that never came is told apart from garbage, and beginning anew mends it") {
+    RefSender out;
+    RefReceiver in;
+    REQUIRE(decode(0, encode(0, pushed(one_put(1, pack_int(7))), out), in));
+    (void)encode(0, pushed(one_put(2, pack_int(7))), out);  // lost
+    CHECK(decode(0, encode(0, pushed(one_put(3, pack_int(7))), out), in).fault().code == FaultCode::not_available);
+    out.begin_anew();
+    CHECK(decode(0, encode(0, pushed(one_put(4, pack_int(7))), out), in));
+    CHECK(decode(0, encode(0, pushed(one_put(5, pack_int(7))), out), in));
+}
+
+TEST_CASE("a body never builds on another origin's, on one with a gap between, or on a long one") {
+    RefSender out;
+    const Bytes long_text(kept_body_bytes_max, 'x');
+    const auto size = [&](const Changeset& changeset) { return encode(0, pushed(changeset), out).size(); };
+    (void)size(one_put(1, pack_int(7)));
+    const auto continued = size(one_put(2, pack_int(7)));
+    const auto whole = size(one_put(4, pack_int(7)));  // 3 is missing
+    CHECK(continued + 15 < whole);
+    Version many;  // numbers for replicas 2 and up; the last of them has the place of replica 1
+    for (int i = 2; i <= 1 + int(bodies_kept_max); ++i) many[{{std::uint8_t(i), std::uint8_t(i >> 8)}, 1}] = 1;
+    (void)encode(0, Hello{many, {}, 0}, out);
+    auto other = one_put(5, pack_int(7));
+    for (const auto& [id, seq] : many) {
+        if (out.number(id) == bodies_kept_max) other.origin = id;
+    }
+    CHECK(size(other) == whole + 2);  // its number is longer
+    CHECK(size(one_put(6, pack_int(7))) == whole);
+    other.first = 6;
+    CHECK(size(other) == whole + 2);
+    CHECK(size(one_put(4, pack_int(7))) == whole);
+    CHECK(size(one_put(5, pack_str(long_text))) > long_text.size());
+    CHECK(size(one_put(6, pack_str(long_text))) > long_text.size());
+    CHECK(size(one_put(7, pack_int(7))) == whole);
+}
+
+TEST_CASE("what a body claims to share is held to what there is") {
+    RefSender out;
+    RefReceiver in;
+    REQUIRE(decode(0, encode(0, pushed(one_put(1, pack_int(7))), out), in));
+    auto frame = encode(0, pushed(one_put(2, pack_int(8))), out);
+    const auto front = frame.size() - 5;
+    REQUIRE(frame[front] == 0x15);
+    frame[front] = 0x7f;
+    CHECK(decode(0, frame, in).fault().code == FaultCode::malformed);
+    frame[front] = 0x15;
+    frame[front + 1] = 0x7f;
+    CHECK(decode(0, frame, in).fault().code == FaultCode::malformed);
 }
 
 TEST_CASE("another space, another version and an unknown kind are refused") {
