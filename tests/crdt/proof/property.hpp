@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <string>
+#include <unordered_map>
 
 #include <rapidcheck.h>
 #include <rapidcheck/detail/TestListenerAdapter.h>
@@ -46,7 +47,8 @@ bool holds_for_all(const std::string& name, Draw draw, Simpler simpler, Broken b
         if (!what.empty()) RC_FAIL(what);
     };
     rc::detail::TestListenerAdapter silent;
-    const auto result = rc::detail::checkTestable(property, rc::detail::TestMetadata{name, name}, params, silent);
+    const std::unordered_map<std::string, rc::detail::Reproduce> all;  // no single case to repeat
+    const auto result = rc::detail::checkTestable(property, rc::detail::TestMetadata{name, name}, params, silent, all);
     if (result.template is<rc::detail::SuccessResult>()) return true;
     std::cerr << name << ": ";
     rc::detail::printResultMessage(result, std::cerr);
