@@ -99,13 +99,12 @@ std::vector<Story> simpler(const Story& story) {
     return all;
 }
 
-namespace {
-
-/// The only place that names what a body is made of.
 bool encodes_again(const crdt::Changeset& changeset) {
     const auto body = crdt::decode_body(changeset);
     return body && crdt::encode_body(changeset, *body) == changeset.body;
 }
+
+namespace {
 
 crdt::Changeset travelled(const crdt::Changeset& sent) {
     const auto bytes = crdt::encode_changeset(sent);

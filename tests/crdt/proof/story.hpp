@@ -52,6 +52,10 @@ struct Travelled {
     bool same = false;   ///< what arrived is what was sent, and encodes as it did
 };
 
+/// True when the body can be read and encodes to the same bytes again. The only place that names what a body is made
+/// of.
+bool encodes_again(const crdt::Changeset& changeset);
+
 class History {
   public:
     explicit History(const Story& story);
