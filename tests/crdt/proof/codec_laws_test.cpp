@@ -92,9 +92,8 @@ struct Reading {
     Stamp stamp;
     std::uint64_t wall_us;
 };
-std::ostream& operator<<(std::ostream& out, const std::vector<Reading>& readings) {
-    for (const auto& [stamp, wall] : readings) out << "stamp " << stamp << " at " << wall << "; ";
-    return out;
+std::ostream& operator<<(std::ostream& out, const Reading& reading) {
+    return out << "stamp " << reading.stamp << " at " << reading.wall_us;
 }
 
 std::vector<Reading> draw_readings(sim::Random random) {
