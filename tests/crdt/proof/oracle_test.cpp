@@ -16,8 +16,13 @@ namespace {
 
 std::string run_with_twin(const Schedule& schedule) {
     Engine engine;
-    TwinWorld twin(engine);
-    return run(schedule, {&engine, &twin});
+    TwinWorld world;
+    return run(schedule, {&engine, &world}, [&] {
+        for (std::size_t place = 0; place < engine.places(); ++place) {
+            if (auto what = disagreement(engine, world.twin(), place); !what.empty()) return what;
+        }
+        return std::string();
+    });
 }
 
 std::vector<Schedule> shorter(const Schedule& schedule) {

@@ -62,16 +62,21 @@ Schedule draw_schedule(std::uint64_t seed, const std::vector<crdt::Type>& types,
 
 std::ostream& operator<<(std::ostream& out, const Schedule& schedule) {
     static constexpr std::array<const char*, 9> words{
-        "writes",        "writes and takes back", "cuts",    "gets a message for", "pulls from",
+        "writes",        "writes and takes back", "cuts",    "gets a message",  "pulls from",
         "says hello to", "trims the log of",      "crashes", "is lied to, with"};
     out << schedule.places << " nodes\n";
     for (std::size_t at = 0; at < schedule.steps.size(); ++at) {
         const auto& step = schedule.steps[at];
-        out << "  " << at << ": " << char('A' + step.place) << ' ' << words[std::size_t(step.act)];
+        out << "  " << at << ": ";
+        if (step.act == Act::deliver) {
+            out << "a message arrives" << (step.draw % 8 < 6 ? "" : ", and stays under way") << '\n';
+            continue;
+        }
+        out << char('A' + step.place) << ' ' << words[std::size_t(step.act)];
         if (step.act == Act::write || step.act == Act::undone) {
             out << " at " << step.wall << ':';
             for (const auto& operation : step.operations) out << ' ' << operation << ';';
-        } else if (step.act != Act::cut && step.act != Act::crash && step.act != Act::deliver) {
+        } else if (step.act != Act::cut && step.act != Act::crash) {
             out << ' ' << char('A' + step.other);
         }
         out << '\n';
@@ -94,7 +99,8 @@ struct Message {
 
 class Run {
   public:
-    Run(const Schedule& schedule, const std::vector<World*>& worlds) : schedule_(schedule), worlds_(worlds) {
+    Run(const Schedule& schedule, const std::vector<World*>& worlds, const std::function<std::string()>& compare)
+        : schedule_(schedule), worlds_(worlds), compare_(compare) {
         lives_.resize(schedule.places);
         stamps_.resize(schedule.places);
         for (std::size_t place = 0; place < schedule.places; ++place) begin(place, false);
@@ -130,7 +136,7 @@ class Run {
         for (auto* world : worlds_) {
             if (auto what = world->wrong(healed); !what.empty()) return what;
         }
-        return {};
+        return compare_();
     }
 
     void begin(std::size_t place, bool survives) {
@@ -238,6 +244,7 @@ class Run {
 
     const Schedule& schedule_;
     const std::vector<World*>& worlds_;
+    const std::function<std::string()>& compare_;
     std::vector<int> lives_;
     std::vector<crdt::Stamp> stamps_;
     std::vector<Message> wire_;
@@ -247,8 +254,9 @@ class Run {
 
 }  // namespace
 
-std::string run(const Schedule& schedule, const std::vector<World*>& worlds) {
-    return Run(schedule, worlds).go();
+std::string run(const Schedule& schedule, const std::vector<World*>& worlds,
+                const std::function<std::string()>& compare) {
+    return Run(schedule, worlds, compare).go();
 }
 
 }  // namespace starling::proof

@@ -3,6 +3,8 @@
 // twin that judges it, the model. Each world knows its own way of holding replicas.
 #pragma once
 
+#include <functional>
+#include <iosfwd>
 #include <optional>
 #include <string>
 #include <vector>
@@ -73,7 +75,9 @@ class World {
     virtual std::string wrong(bool healed) = 0;
 };
 
-/// Runs a schedule over all worlds in step. What one of them found wrong, with the number of the step.
-std::string run(const Schedule& schedule, const std::vector<World*>& worlds);
+/// Runs a schedule over all worlds in step. What one of them found wrong, or `compare` between them, with the step.
+std::string run(
+    const Schedule& schedule, const std::vector<World*>& worlds,
+    const std::function<std::string()>& compare = [] { return std::string(); });
 
 }  // namespace starling::proof
