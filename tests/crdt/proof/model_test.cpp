@@ -88,7 +88,7 @@ TEST_CASE("model: the engine holds the live sets, versions and heads of the mode
         const auto what = run_both(schedule);
         if (what.empty()) continue;
         ++failed;
-        MESSAGE("seed " << seed << ", " << what << '\n' << schedule);
+        MESSAGE("seed " << seed << ", " << what << "\n" << schedule);
     }
     CHECK(failed == 0);
 }
