@@ -48,7 +48,7 @@ struct Event {
 struct Place {
     std::vector<std::size_t> inputs;  ///< events in the order in which they came, its own included
     Members known = 0;
-    std::int8_t writes = 0;
+    unsigned writes = 0;
 };
 
 class Search {
@@ -87,8 +87,9 @@ class Search {
 
     /// Of writes that may change places, the one order is kept in which no writer follows a greater one.
     bool ascends(std::size_t writer, Members sees) const {
-        for (auto at = events_.size(); at-- > 0 && (sees >> at & 1) == 0;) {
-            if (events_[at].writer > writer) return false;
+        for (auto at = events_.size(); at > 0; --at) {
+            if ((sees >> (at - 1) & 1) != 0) return true;
+            if (events_[at - 1].writer > writer) return false;
         }
         return true;
     }
@@ -206,7 +207,7 @@ class Search {
         place.known = sees;
         for (auto letter : letters_) {
             if (!letter.grow && live <= std::size_t(letter.value)) continue;  // there is nothing to take away
-            if (letter.grow) letter.value = std::int8_t(10 * (1 + place.writes) + std::int8_t(writer));
+            if (letter.grow) letter.value = std::int8_t(10 * (1 + place.writes) + writer);
             descend(writer, letter, left);
         }
         places_[writer] = before;
