@@ -109,6 +109,24 @@ std::string deltas_join_as_states(const Scene& scene) {
     return same(*by_diff, *told);
 }
 
+/// A diff that broke off goes on with what is lacking: what came before is not sent again, and both parts are the
+/// whole.
+std::string a_diff_goes_on(const Scene& scene) {
+    const auto asker = scene.built(scene.a), answerer = scene.built(scene.b);
+    const auto whole = difference_for(*asker, *answerer);
+    LiveDots staged;
+    for (const auto& [dot, entry] : whole.entries) {
+        if ((dot.seq + scene.order) % 2 == 0) extend(staged[dot.replica], dot.seq);
+    }
+    auto rest = answer(*answerer, asker->state().version(), staged);
+    for (const auto& [dot, entry] : whole.entries) {
+        const auto at = staged.find(dot.replica);
+        if (at == staged.end() || !contains(at->second, dot.seq)) continue;
+        if (!rest.entries.emplace(dot, entry).second) return "what had come is sent again";
+    }
+    return rest == whole ? "" : "the parts of a diff are not the whole";
+}
+
 /// Rule 1: whatever brought a replica to a version, its state is the same.
 std::string rule_1_state_is_a_function_of_the_version(const Scene& scene) {
     const auto all = scene.a | scene.b | scene.c;
@@ -297,6 +315,7 @@ const std::vector<std::pair<const char*, Law>> laws{
     {"join is idempotent", idempotent},
     {"join is monotone", monotone},
     {"deltas join as states do", deltas_join_as_states},
+    {"a diff that broke off goes on", a_diff_goes_on},
     {"rule 1: the state is a function of the version", rule_1_state_is_a_function_of_the_version},
     {"rule 2: causes come first", rule_2_causes_come_first},
     {"rule 3: a changeset is applied whole", rule_3_applied_whole},
