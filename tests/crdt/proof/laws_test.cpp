@@ -124,7 +124,11 @@ std::string a_diff_goes_on(const Scene& scene) {
         if (at == staged.end() || !contains(at->second, dot.seq)) continue;
         if (!rest.entries.emplace(dot, entry).second) return "what had come is sent again";
     }
-    return rest == whole ? "" : "the parts of a diff are not the whole";
+    if (rest != whole) return "the parts of a diff are not the whole";
+    // An asker may claim dots past its base: they are no reason to answer what cannot be applied.
+    const auto claims = live_dots(scene.built(scene.history.everything())->state());
+    const auto told = answer_knowing(*answerer, asker->state().version(), claims, {});
+    return valid_difference(*asker, told) ? "" : "a claim past the base makes an answer invalid";
 }
 
 /// Rule 1: whatever brought a replica to a version, its state is the same.
@@ -252,6 +256,18 @@ std::string rule_4_validity_is_pure(const Scene& scene) {
     return same(*early, *late);
 }
 
+/// Rule 2 where a liar names no dependencies: what it removes must be covered all the same.
+std::string rule_2_removals_are_covered(const Scene& scene) {
+    const auto everything = scene.built(scene.history.everything());
+    auto lie = lie_to(*everything, false);
+    lie.deps.clear();
+    const auto replica = scene.built(scene.a);
+    const auto version = replica->state().version();
+    const auto missing = replica->missing(lie, decode_body(lie));
+    if (missing.has_value() == covers(version, everything->state().version())) return "a removal comes before its dot";
+    return missing && covers(version, *missing) ? "a changeset waits for what is here" : "";
+}
+
 /// Rule 5: no clock decides over what was seen. A write at the beginning of time wins against all that it observed.
 std::string rule_5_no_clock_is_waited_for(const Scene& scene) {
     const auto all = scene.history.everything();
@@ -318,6 +334,7 @@ const std::vector<std::pair<const char*, Law>> laws{
     {"a diff that broke off goes on", a_diff_goes_on},
     {"rule 1: the state is a function of the version", rule_1_state_is_a_function_of_the_version},
     {"rule 2: causes come first", rule_2_causes_come_first},
+    {"rule 2: what is removed is covered", rule_2_removals_are_covered},
     {"rule 3: a changeset is applied whole", rule_3_applied_whole},
     {"rule 4: validity is a pure function", rule_4_validity_is_pure},
     {"rule 5: no clock is waited for", rule_5_no_clock_is_waited_for},
