@@ -100,6 +100,7 @@ std::size_t count_of(const SlotEntries& entries) {
 }  // namespace
 
 void Transaction::put(const SlotView& slot, BytesView value) {
+    if (slot.type == Type::counter) return put_own(slot, value);  // other replicas' entries are theirs (rule 4)
     if (!valid(slot, value)) return;
     const auto hashed = replica_.state_.hashed(slot);
     auto observed = replica_.state_.entries(hashed);
@@ -136,6 +137,7 @@ void Transaction::append(BytesView key, BytesView value) {
 }
 
 void Transaction::drop(const SlotView& slot) {
+    if (slot.type == Type::counter) return fail({FaultCode::refused, "a counter is not erased"});
     if (!valid(slot, packed_nil())) return;
     const auto hashed = replica_.state_.hashed(slot);
     auto observed = replica_.state_.entries(hashed);
