@@ -72,7 +72,7 @@ def bar_colour(figure):
 
 def bars(rows, reference, mark_at_one):
     """Horizontal bars on a logarithmic axis. `rows`: (figure, position, limit or None, label); 1 is the reference."""
-    left, right, line, width = 400, 150, 26, 1060
+    left, right, line, width = 390, 190, 26, 1060
     points = [p for _, position, limit, _ in rows for p in (position, limit, 1.0 if mark_at_one else None) if p]
     low = math.floor(math.log10(min(points)) - 0.05)
     high = max(math.ceil(math.log10(max(points)) + 0.05), low + 1)
@@ -90,7 +90,7 @@ def bars(rows, reference, mark_at_one):
         out.append(text(left - 8, y + 14, name if len(name) < 58 else name[:56] + "…", "end"))
         if position:
             out.append(rect(left, y + 3, place(position) - left, line - 10, bar_colour(figure), label))
-            out.append(text(place(position) + 6, y + 14, label))
+            out.append(text(width - right + 12, y + 14, label))
         if limit:
             out.append(vertical(place(limit), y, y + line - 4, "#111", "3 2"))
     if mark_at_one:
