@@ -12,15 +12,17 @@ async function yjs() {
 async function ywasm() {
   const Y = await import('ywasm');
   return yLike(Y.default ?? Y, `${note} of deleted ranges; each call crosses the JS/wasm boundary`, {
-    make: (Y) => new Y.YDoc({}), listen: (doc, take) => doc.on('update', take),
+    make: (Y) => new Y.YDoc({}), listen: (doc, take) => doc.onUpdate(take),
+    transact: (doc, work) => { const txn = doc.beginTransaction(null); work(txn); txn.commit(); txn.free(); },
     set: (map, txn, key, value) => map.set(key, value, txn), remove: (map, txn, key) => map.delete(key, txn),
   });
 }
 
 function yLike(Y, notes, face) {
+  const transact = face.transact ?? ((doc, work) => doc.transact(work));
   const change = (held, keys, work) => {
     held.update = null;
-    held.doc.transact((txn) => { for (const key of keys) work(txn, key); });
+    transact(held.doc, (txn) => { for (const key of keys) work(txn, key); });
     return held.update;
   };
   const make = () => {
@@ -57,7 +59,7 @@ async function loro() {
     apply: (held, update) => { held.doc.import(update); return held; },
     save: (held) => held.doc.export({ mode: 'shallow-snapshot', frontiers: held.doc.frontiers() }),
     load: (bytes) => { const held = make(); held.doc.import(bytes); return held; },
-    size: (held) => Object.keys(held.map.toJSON()).length,
+    size: (held) => Object.keys(held.doc.getMap('m').toJSON()).length,
   };
 }
 
