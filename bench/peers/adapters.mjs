@@ -38,7 +38,7 @@ function yLike(Y, notes, face) {
     apply: (held, update) => { Y.applyUpdate(held.doc, update); return held; },
     save: (held) => Y.encodeStateAsUpdate(held.doc),
     load: (bytes) => { const held = make(); Y.applyUpdate(held.doc, bytes); return held; },
-    size: (held) => Object.keys(held.map.toJSON()).length,
+    size: (held) => Object.keys(held.map.toJSON?.() ?? held.map.toJson()).length,
   };
 }
 
@@ -59,7 +59,7 @@ async function loro() {
     apply: (held, update) => { held.doc.import(update); return held; },
     save: (held) => held.doc.export({ mode: 'shallow-snapshot', frontiers: held.doc.frontiers() }),
     load: (bytes) => { const held = make(); held.doc.import(bytes); return held; },
-    size: (held) => Object.keys(held.doc.getMap('m').toJSON()).length,
+    size: (held) => Object.keys(held.doc.toJSON().m).length,
   };
 }
 
