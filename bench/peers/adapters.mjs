@@ -58,7 +58,7 @@ async function loro() {
     count: (held, times) => change(held, () => { for (let i = 0; i < times; ++i) held.counter.increment(1); }),
     apply: (held, update) => { held.doc.import(update); return held; },
     save: (held) => held.doc.export({ mode: 'shallow-snapshot', frontiers: held.doc.frontiers() }),
-    load: (bytes) => { const held = make(); held.doc.import(bytes); return held; },
+    load: (bytes) => { const doc = new LoroDoc(); doc.import(bytes); return { doc }; },
     size: (held) => Object.keys(held.doc.toJSON().m).length,
   };
 }
