@@ -37,6 +37,7 @@ struct Figure {
 inline nlohmann::json to_line(const Figure& figure) {
     nlohmann::json line = {{"suite", figure.suite}, {"case", figure.subject}, {"metric", figure.metric},
                            {"value", figure.value}, {"unit", figure.unit},    {"params", figure.params}};
+    if (figure.params.is_null()) line["params"] = nlohmann::json::object();
     double ratio = 0;
     if (figure.baseline) {
         ratio = figure.baseline->value == 0 ? 0 : figure.value / figure.baseline->value;
