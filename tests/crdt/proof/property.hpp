@@ -1,0 +1,60 @@
+// Properties by rapidcheck: a case is drawn from a seed, and a failing one is made simpler until nothing can be left
+// out.
+//
+// STARLING_PROOF_CASES=N runs N cases of each property (10,000 unless told), STARLING_PROOF_SEED=N other ones.
+#pragma once
+
+#include <algorithm>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <unordered_map>
+
+#include <rapidcheck.h>
+#include <rapidcheck/detail/TestListenerAdapter.h>
+
+#include "sim/random.hpp"
+
+namespace starling::proof {
+
+inline constexpr std::uint64_t cases_default = 10'000;
+
+inline std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
+    const auto* text = std::getenv(variable);
+    return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+}
+
+/// Cases of a property; what runs by other counts scales with it.
+inline std::uint64_t cases() {
+    return number_from("STARLING_PROOF_CASES", cases_default);
+}
+
+/// True when `broken(value)` is empty for all drawn values. `draw` makes one from a sim::Random, `simpler` gives what
+/// to try instead of a failing one. Where a case is large, only a `part`-th of the cases is run.
+template <class Draw, class Simpler, class Broken>
+bool holds_for_all(const std::string& name, Draw draw, Simpler simpler, Broken broken, std::uint64_t part = 1) {
+    using Value = decltype(draw(sim::Random(0)));
+    const rc::Gen<Value> values([=](const rc::Random& random, int) {
+        auto seed = random;
+        return rc::shrinkable::shrinkRecur(draw(sim::Random(seed.next())),
+                                           [=](const Value& value) { return rc::seq::fromContainer(simpler(value)); });
+    });
+    rc::detail::TestParams params;
+    params.seed = number_from("STARLING_PROOF_SEED", 1);
+    params.maxSuccess = int(std::max<std::uint64_t>(1, cases() / part));
+    const auto property = [&] {
+        const auto value = *values;
+        const auto what = broken(value);
+        if (!what.empty()) RC_FAIL(what);
+    };
+    rc::detail::TestListenerAdapter silent;
+    const std::unordered_map<std::string, rc::detail::Reproduce> all;  // no single case to repeat
+    const auto result = rc::detail::checkTestable(property, rc::detail::TestMetadata{name, name}, params, silent, all);
+    if (result.template is<rc::detail::SuccessResult>()) return true;
+    std::cerr << name << ": ";
+    rc::detail::printResultMessage(result, std::cerr);
+    std::cerr << '\n';
+    return false;
+}
+
+}  // namespace starling::proof
