@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "crdt/assert.hpp"
+#include "crdt/mutant.hpp"
 #include "gossip/wire_diff.hpp"
 
 namespace starling::gossip {
@@ -144,7 +145,7 @@ Result<Difference> DiffSessions::assemble(Session& session) {
     for (auto& [number, piece] : session.in.pieces) {
         if (!add_piece(whole, std::move(piece))) return Fault{FaultCode::malformed, "contradicting parts of a diff"};
     }
-    whole.base = session.base;
+    if (!mutant(Mutant::diff_forgets_base)) whole.base = session.base;
     for (const auto& [id, runs] : whole.outside) {
         for (const auto& run : runs) {
             const auto end = staged_.upper_bound({id, run.last()});

@@ -1,6 +1,7 @@
 // Who has what: hellos and digests, and the pulls that follow from them.
 #include <algorithm>
 
+#include "crdt/mutant.hpp"
 #include "gossip/engine.hpp"
 #include "gossip/wire.hpp"
 
@@ -102,6 +103,7 @@ void Engine::acknowledge(Link& link) {
 void Engine::compare(const NodeKey& peer, Link& link, const Fingerprint& theirs) {
     const auto& state = replica_.state();
     if (replica_.window_open() || link.known.hash() != state.version_hash() || theirs == state.fingerprint()) return;
+    if (mutant(Mutant::unequal_states_pass)) return;
     if (link.fault_at == state.version_hash()) return;
     link.fault_at = state.version_hash();
     ++counters_.faults;
@@ -135,7 +137,7 @@ void Engine::pull_from(const NodeKey& peer, Link& link) {
             continue;
         }
         if (due_us <= now_.mono_us && !elsewhere.contains(id)) {
-            const auto from = waiting_.continues(id, seen) + 1;
+            const auto from = waiting_.continues(id, seen) + (mutant(Mutant::pull_skips_one) ? 2 : 1);
             if (from <= top) pull.ranges.push_back({id, from, top});
         }
         ++at;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "crdt/codec.hpp"
+#include "crdt/mutant.hpp"
 #include "crdt/result.hpp"
 #include "gossip/bodies.hpp"
 
@@ -36,7 +37,7 @@ class RefSender {
     std::vector<std::pair<std::uint64_t, crdt::ReplicaId>> take_definitions() { return std::exchange(pending_, {}); }
     /// The peer lost frames: each number is defined again when next used, each next body is sent whole.
     void begin_anew() {
-        for (auto& [id, numbered] : numbers_) numbered.defined = false;
+        for (auto& [id, numbered] : numbers_) numbered.defined = mutant(crdt::Mutant::definitions_are_kept);
         bodies.forget();
     }
 

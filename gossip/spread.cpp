@@ -3,6 +3,7 @@
 
 #include "crdt/assert.hpp"
 #include "crdt/limits.hpp"
+#include "crdt/mutant.hpp"
 #include "gossip/engine.hpp"
 
 namespace starling::gossip {
@@ -172,7 +173,7 @@ void Engine::drain() {
 // ------------------------------------------------------------------------------------------------------
 
 const Replica& Engine::pinned() {
-    cut_window();
+    if (!mutant(Mutant::diff_is_not_pinned)) cut_window();
     return replica_;
 }
 
@@ -195,7 +196,7 @@ Result<bool> Engine::apply(Difference difference) {
     auto changes = apply_difference(replica_, difference);
     for (const auto& [id, top] : difference.tops) {
         if (top.seen <= seen(before, id)) continue;
-        log_.reset(id);
+        if (!mutant(Mutant::log_survives_diffs)) log_.reset(id);
         clock_.observe(top.last_stamp, now_.wall_us);
         raised(id);
     }

@@ -1,6 +1,7 @@
 #include "gossip/waiting.hpp"
 
 #include "crdt/assert.hpp"
+#include "crdt/mutant.hpp"
 
 namespace starling::gossip {
 
@@ -40,7 +41,9 @@ void Waiting::add(WaitingChangeset waiting, const Dot& missing, Seq seen, std::s
     missing_[missing].insert(name);
     by_distance_.emplace(at->second.distance, name);
     bytes_ += bytes;
-    for (; bytes_ > bytes_max; ++evicted_) take(items_.find(std::prev(by_distance_.end())->second));
+    const bool nearest = mutant(crdt::Mutant::evicts_nearest);
+    for (; bytes_ > bytes_max; ++evicted_)
+        take(items_.find((nearest ? by_distance_.begin() : std::prev(by_distance_.end()))->second));
 }
 
 std::vector<WaitingChangeset> Waiting::covered(const ReplicaId& replica, Seq seen) {

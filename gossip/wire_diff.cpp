@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "crdt/limits.hpp"
+#include "crdt/mutant.hpp"
 #include "gossip/wire.hpp"
 
 namespace starling::gossip {
@@ -57,7 +58,8 @@ DotRuns read_bitmap(Seq first, BytesView bytes, FrameReader& in) {
     DotRuns runs;
     if (first == 0 || bytes.empty() || first > seq_max - 8 * bytes.size()) return in.fail(), runs;
     for (std::size_t at = 0; at < 8 * bytes.size(); ++at) {
-        if ((std::uint8_t(bytes[at / 8]) >> at % 8 & 1) != 0) extend(runs, first + at);
+        if ((std::uint8_t(bytes[at / 8]) >> at % 8 & 1) != 0)
+            extend(runs, first + at + (mutant(Mutant::bitmap_is_shifted) ? 1 : 0));
     }
     if (runs.empty()) in.fail();
     return runs;

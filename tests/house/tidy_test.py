@@ -24,7 +24,8 @@ NAMED_FILE = re.compile(r"`((?:%s|docs|scripts)/[\w./-]+\.(?:hpp|cpp|md|py|build
 def ours(root, *suffixes):
     """The project's files, without what a build or a subproject left."""
     for path in sorted(root.rglob("*")):
-        if not path.relative_to(root).parts[0].startswith(NOT_OURS) and path.is_file() and path.suffix in suffixes:
+        parts = path.relative_to(root).parts
+        if not parts[0].startswith(NOT_OURS) and "node_modules" not in parts and path.is_file() and path.suffix in suffixes:
             yield path
 
 

@@ -1,0 +1,85 @@
+// Seeded bugs, for the tests of the tests: each leaves out one rule, or one half of a type, a code or an index, and
+// scripts/mutants shows that some suite notices. In ordinary builds `mutant` is a constant and nothing of this is left.
+#pragma once
+
+#ifdef STARLING_MUTANTS
+#include <cstdlib>
+#endif
+
+namespace starling::crdt {
+
+/// What is broken, and the rule that it breaks. scripts/mutants reads this list.
+enum class Mutant : unsigned char {
+    none = 0,
+    // -- changesets
+    ignores_dependencies = 1,     ///< rule 2: dependencies come first
+    ignores_removed_dots = 2,     ///< rule 2: removed dots are covered first
+    ignores_previous = 3,         ///< rule 2: the origin's previous changeset comes first
+    void_takes_no_dots = 4,       ///< rule 4: the dots of a void body count
+    removes_others_counters = 5,  ///< rule 4: another replica's counter entry is not removable
+    removes_journal_entries = 6,  ///< rule 4: only a trim takes journal entries
+    mesh_keys_are_ordinary = 7,   ///< rule 4: ordinary writes to $mesh/ do nothing
+    clock_is_dragged = 8,         ///< rule 5: a stamp drags the clock a minute at most
+    depth_is_not_learnt = 9,      ///< depth: one more than the greatest applied
+    covered_heads_stay = 10,      ///< heads: what another changeset depends on is none
+    names_no_heads = 11,          ///< dependencies are the heads
+    // -- windows and transactions
+    removals_are_forgotten = 12,     ///< windows: removal lists are never dropped
+    removing_takes_no_dot = 13,      ///< every operation takes a dot, also one that only removes
+    window_keeps_depth = 14,         ///< what arrived in the window is a cause of its changeset
+    rollback_restores_nothing = 15,  ///< transactions: all or nothing
+    // -- state diffs
+    diff_keeps_removed = 16,   ///< rule 7: drop the named removals
+    diff_keeps_interval = 17,  ///< rule 7: drop what arrived meanwhile and is dead there
+    diff_resurrects = 18,      ///< rule 7: insert outside the present version only
+    diff_keeps_heads = 19,     ///< rule 7: join the heads
+    diff_forgets_depth = 20,   ///< rule 7: a diff carries the depth
+    diff_forgets_stamps = 21,  ///< rule 7: a diff carries each origin's last stamp
+    diff_is_not_pinned = 22,   ///< rule 6: the window is cut before a diff is answered
+    diff_forgets_base = 23,    ///< rule 7: a diff is applied at the version it was asked for
+    // -- types
+    put_keeps_observed = 24,     ///< writing: a put supersedes what it observed
+    drop_takes_one = 25,         ///< writing: a removal drops all observed entries
+    counter_takes_all = 26,      ///< counter: a total supersedes this replica's entry only
+    counter_starts_anew = 27,    ///< counter: a total is the sum of this replica's adds
+    counter_reads_one = 28,      ///< counter: the sum of all live entries
+    oldest_wins = 29,            ///< map, register: the highest (stamp, replica)
+    multi_value_reads_one = 30,  ///< multi-value: all concurrent values
+    flag_stays_on = 31,          ///< flag: off drops what it observed
+    journal_ignores_depth = 32,  ///< journal: causes before effects
+    trim_leaves_last = 33,       ///< journal: a trim goes up to and including its entry
+    // -- codes
+    longer_integers_pass = 34,  ///< codec: one form of each number
+    any_field_passes = 35,      ///< codec: a field is one canonical scalar
+    stamps_are_not_read = 36,   ///< codec: each entry has its own stamp
+    stamps_wrap = 37,           ///< codec: stamps saturate
+    own_runs_reversed = 38,     ///< codec: runs are ascending when read
+    bitmap_is_shifted = 39,     ///< wire: a bitmap begins at its first seq
+    definitions_are_kept = 40,  ///< wire: a peer that lost the numbers gets them anew
+    // -- indexes and logs
+    fingerprint_only_grows = 41,   ///< rule 1: the fingerprint is that of the live entries
+    version_hash_only_grows = 42,  ///< rule 1: the version hash is that of the seen seqs
+    empty_journals_stay = 43,      ///< index: no journal is empty
+    log_serves_gaps = 44,          ///< pull: what the log does not hold is gone
+    log_survives_diffs = 45,       ///< log: no gaps
+    pull_skips_one = 46,           ///< pull: the exact ranges lacked
+    evicts_nearest = 47,           ///< rule 2: the farthest from delivery is evicted
+    unequal_states_pass = 48,      ///< rule 1: equal versions with unequal fingerprints are a fault
+};
+
+#ifdef STARLING_MUTANTS
+/// True for the one that the environment variable STARLING_MUTANT names by its number.
+inline bool mutant(Mutant which) {
+    static const auto chosen = [] {
+        const char* number = std::getenv("STARLING_MUTANT");
+        return number == nullptr ? Mutant::none : Mutant(std::atoi(number));
+    }();
+    return which == chosen;
+}
+#else
+constexpr bool mutant(Mutant) {
+    return false;
+}
+#endif
+
+}  // namespace starling::crdt

@@ -1,0 +1,126 @@
+// What ordinary stories do not come to: so many open heads that they must be merged, keys by prefix, readings of every
+// type as one item, and what a transaction refuses.
+#include <doctest/doctest.h>
+
+#include "crdt/codec.hpp"
+#include "crdt/difference.hpp"
+#include "crdt/limits.hpp"
+#include "crdt/replica.hpp"
+#include "crdt/views.hpp"
+
+using namespace starling::crdt;
+
+namespace {
+
+ReplicaId replica(std::uint64_t i) {
+    return {{std::uint8_t(i), std::uint8_t(i >> 8)}, i};
+}
+
+template <class Write>
+Result<Changes> write(Replica& to, Write operations) {
+    Transaction tx(to, 1);
+    operations(tx);
+    return tx.commit();
+}
+
+}  // namespace
+
+TEST_CASE("heads are merged before a changeset could not name them all") {
+    Replica node(0);
+    node.begin_life(replica(1));
+    std::uint64_t others = 0;
+    while (!node.heads_full()) {
+        Changeset changeset;
+        changeset.origin = replica(2 + others++);
+        changeset.first = changeset.count = changeset.depth = 1;
+        changeset.body = Bytes(1, '\x01');
+        const auto body = decode_body(changeset);
+        REQUIRE(body);
+        node.apply(changeset, body);
+    }
+    CHECK(node.heads().size() == others);
+    const auto merge = node.merge_heads();
+    CHECK(merge.deps.size() == changeset_deps_max / 2);
+    CHECK(merge.depth == 2);
+    CHECK(node.heads().size() == others - merge.deps.size() + 1);
+    CHECK(node.heads().at(replica(1)) == Head{1, 2});
+    CHECK_FALSE(node.heads_full());
+    CHECK(decode_body(merge));
+    node.check();
+}
+
+TEST_CASE("keys by prefix, in order, each once") {
+    Replica node(0);
+    node.begin_life(replica(1));
+    REQUIRE(write(node, [](Transaction& tx) {
+        for (const auto* key : {"b/2", "a", "b/1", "c"}) {
+            Map::put(tx, key, pack_int(1), pack_int(1));
+            Map::put(tx, key, pack_int(2), pack_int(1));
+            Journal::append(tx, key, pack_int(1));
+        }
+    }));
+    for (const auto type : {Type::map, Type::journal}) {
+        CHECK(node.state().keys(type, "b/") == std::vector<Bytes>{"b/1", "b/2"});
+        CHECK(node.state().keys(type, "").size() == 4);
+        CHECK(node.state().keys(type, "d").empty());
+    }
+    CHECK(node.state().keys(Type::set, "").empty());
+}
+
+TEST_CASE("each type reads as one item, and as nothing where nothing is") {
+    Replica node(0);
+    node.begin_life(replica(1));
+    REQUIRE(write(node, [](Transaction& tx) {
+        Counter::add(tx, "k", 7);
+        Set::add(tx, "k", pack_int(1));
+        Flag::set(tx, "k", true);
+        Register::set(tx, "k", pack_int(3));
+        MultiValue::set(tx, "k", pack_int(4));
+        Journal::append(tx, "k", pack_int(5));
+        Journal::append(tx, "k", pack_int(6));
+    }));
+    const auto read = [&](Type type) { return reading(node.state(), slot_of(type, "k")); };
+    CHECK(read(Type::counter) == pack_int(7));
+    CHECK(read(Type::flag) == Bytes("\xc3"));
+    CHECK(reading(node.state(), slot_of(Type::set, "k", pack_int(1))) == Bytes("\xc3"));
+    CHECK(read(Type::register_) == pack_int(3));
+    CHECK(read(Type::multi_value) == Bytes("\x91\x04"));
+    CHECK(read(Type::journal) == Bytes("\x92\x05\x06"));
+    CHECK_FALSE(read(Type::map));
+    CHECK(explain(node.state(), slot_of(Type::journal, "k")).size() == 2);
+}
+
+TEST_CASE("what a transaction refuses takes no dot") {
+    Replica node(0);
+    node.begin_life(replica(1));
+    const auto refused = [&](auto operations) {
+        const auto result = write(node, operations);
+        REQUIRE_FALSE(result);
+        CHECK_FALSE(node.window_open());
+        CHECK(node.state().live_count() == 0);
+        return result.fault().code;
+    };
+    CHECK(refused([](Transaction& tx) { Register::set(tx, "", pack_int(1)); }) == FaultCode::too_large);
+    CHECK(refused([](Transaction& tx) { Register::set(tx, Bytes(key_bytes_max + 1, 'k'), pack_int(1)); }) ==
+          FaultCode::too_large);
+    CHECK(refused([](Transaction& tx) { Register::set(tx, "$mesh/k", pack_int(1)); }) == FaultCode::refused);
+    CHECK(refused([](Transaction& tx) { Set::add(tx, "k", Bytes("\xcc\x01")); }) == FaultCode::malformed);
+    CHECK(refused([](Transaction& tx) { Register::set(tx, "k", Bytes("\xc1")); }) == FaultCode::malformed);
+    CHECK(refused([](Transaction& tx) { tx.trim("k", {replica(1), 1}); }) == FaultCode::not_available);
+    CHECK(refused([](Transaction& tx) {
+              Writer text;
+              text.str(Bytes(value_bytes_max / 2, 'v'));
+              const auto value = text.take();
+              for (int i = 0; i < 3; ++i) Map::put(tx, "k", pack_int(i), value);
+          }) == FaultCode::too_large);
+}
+
+TEST_CASE("a peer that knows more of the running life than the node does is refused") {
+    Replica node(0);
+    node.begin_life(replica(1));
+    Difference difference;
+    difference.tops[replica(1)] = {1, 1};
+    const auto valid = valid_difference(node, difference);
+    REQUIRE_FALSE(valid);
+    CHECK(valid.fault().code == FaultCode::refused);
+}

@@ -1,0 +1,164 @@
+// One node and what its links may throw at it: honest frames of a second node, some of them changed, lost or out of
+// order, and frames of a stranger who knows the grammar. The node's invariants hold after each.
+#include <array>
+#include <deque>
+#include <memory>
+
+#include "crdt/codec.hpp"
+#include "crdt/views.hpp"
+#include "gossip/wire.hpp"
+#include "peer/peer.hpp"
+#include "tests/fuzz/actors.hpp"
+
+using namespace starling;
+using namespace starling::crdt;
+using namespace starling::fuzz;
+
+namespace {
+
+constexpr int steps_max = 64;
+
+/// A message that says anything, in the right form.
+gossip::Message strange_message(Choices& choices) {
+    const auto version = [&] {
+        Version lines;
+        for (auto many = choices.below(4); many > 0; --many)
+            lines[actor(choices.below(actors))] = 1 + choices.below(20);
+        return lines;
+    };
+    switch (choices.below(9)) {
+        case 0:
+            return gossip::Hello{version(), {choices.number(), choices.number()}, choices.number()};
+        case 1: {
+            const auto lines = version();
+            return gossip::Digest{version_hash(lines), {choices.number(), choices.number()}, choices.number(), lines};
+        }
+        case 2:
+            return gossip::HelloRequest{};
+        case 3: {
+            gossip::Changesets message{choices.below(4), {}, {}};
+            if (choices.flag()) message.gone.push_back(actor(choices.below(actors)));
+            for (auto many = choices.below(3); many > 0; --many) {
+                const auto number = choices.below(actors);
+                message.changesets.push_back(strange(number, 1 + choices.below(6), choices));
+            }
+            return message;
+        }
+        case 4: {
+            gossip::Pull pull{choices.number(), {}};
+            for (std::uint64_t number = 0; number < actors; ++number) {
+                const Seq from = 1 + choices.below(6);
+                if (choices.flag()) pull.ranges.push_back({actor(number), from, from + choices.below(9)});
+            }
+            return pull;
+        }
+        case 5:
+            return gossip::DiffOpen{choices.below(4), version(), {{actor(choices.below(actors)), {{1, 3}}}}};
+        case 6: {
+            gossip::DiffPart part{choices.below(4), choices.flag(), choices.below(3), choices.flag(), {}};
+            part.piece.depth = choices.below(5);
+            for (const auto& [id, seq] : version()) part.piece.tops[id] = {seq, choices.below(9)};
+            return part;
+        }
+        case 7:
+            return gossip::DiffAck{choices.below(4), choices.flag(), choices.below(4)};
+        default:
+            return gossip::DiffEnd{choices.below(4), gossip::DiffEndReason(choices.below(3))};
+    }
+}
+
+/// Nodes 0 and 1 are real and linked; node 2 is the stranger, linked to node 0.
+class Story {
+  public:
+    explicit Story(Choices& choices) : choices_(choices) {
+        gossip::Limits limits;
+        limits.log_bytes_max = 4096;  // so that the log ends soon and diffs are needed
+        limits.waiting_bytes_max = 4096;
+        limits.diff_part_bytes_max = 256;
+        for (std::size_t i = 0; i < honest; ++i)
+            peers_.at(i) =
+                std::make_unique<peer::Peer>(peer::Options{0, actor(i).node, limits, {}, [this] { return ++random_; }});
+        handle(0, gossip::LinkUp{actor(1).node});
+        handle(1, gossip::LinkUp{actor(0).node});
+        handle(0, gossip::LinkUp{stranger_});
+    }
+
+    void step() {
+        switch (choices_.below(8)) {
+            case 0:
+                return handle(0, gossip::Received{stranger_, Bytes(choices_.bytes(choices_.byte()))});
+            case 1:
+            case 2: {
+                auto frame = gossip::encode(0, strange_message(choices_), refs_);
+                if (choices_.below(4) == 0) frame = choices_.mutated(frame);
+                return handle(0, gossip::Received{stranger_, frame});
+            }
+            case 3:
+                now_us_ += std::uint64_t{1} << choices_.below(25);
+                return handle(choices_.below(honest), gossip::Tick{});
+            case 4:
+                return write(choices_.below(honest));
+            case 5:
+                return relink();
+            default:
+                return carry();
+        }
+    }
+
+  private:
+    gossip::Now now() const { return {now_us_, 1'700'000'000'000'000 + now_us_}; }
+
+    void handle(std::size_t i, const gossip::Input& input) {
+        auto effects = peers_.at(i)->handle(input, now());
+        for (auto& send : effects.sends) {
+            if (send.peer != stranger_) wire_.push_back({1 - i, std::move(send.bytes)});
+        }
+        peers_.at(i)->check();
+    }
+    void write(std::size_t i) {
+        const auto field = pack_int(choices_.byte());
+        (void)peers_.at(i)->write(now(), [&](Transaction& tx) {
+            Set::add(tx, "s", field);
+            Map::put(tx, "m", field, field);
+            if (choices_.flag()) Journal::append(tx, "j", field);
+        });
+        handle(i, gossip::Written{});
+    }
+    void relink() {
+        const auto peer = choices_.flag() ? stranger_ : actor(1).node;
+        if (peer == stranger_) refs_ = {};
+        handle(0, gossip::LinkDown{peer});
+        if (choices_.flag()) handle(0, gossip::LinkUp{peer});
+    }
+    /// One frame of the link between the two real nodes arrives, whole, changed or not at all.
+    void carry() {
+        if (wire_.empty()) return;
+        auto frame = std::move(wire_.front());
+        wire_.pop_front();
+        const auto fate = choices_.below(8);
+        if (fate == 7) return;
+        if (fate == 6) frame.bytes = choices_.mutated(frame.bytes);
+        handle(frame.to, gossip::Received{actor(1 - frame.to).node, std::move(frame.bytes)});
+    }
+
+    struct Frame {
+        std::size_t to;
+        Bytes bytes;
+    };
+    Choices& choices_;
+    std::array<std::unique_ptr<peer::Peer>, honest> peers_;
+    std::deque<Frame> wire_;
+    NodeKey stranger_ = actor(honest).node;
+    gossip::RefSender refs_;
+    std::uint64_t now_us_ = 1'000'000;
+    std::uint64_t random_ = 0;
+};
+
+}  // namespace
+
+int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    Choices choices(data, size);
+    Story story(choices);
+    for (int step = 0; step < steps_max && choices.more(); ++step) story.step();
+    return 0;
+}
