@@ -215,14 +215,14 @@ TEST_CASE("the same inputs give the same bytes") {
 
 TEST_CASE("equal versions with unequal states are a fault, once, and a state diff is asked for") {
     Mesh mesh(1);
-    mesh.write(0, put("f", 1));
-    mesh.handle(0, Flush{});
+    REQUIRE(mesh.write(0, put("f", 1)));
+    mesh.handle(0, gossip::Flush{});
     const NodeKey liar{9};
-    mesh.handle(0, LinkUp{liar});
+    mesh.handle(0, gossip::LinkUp{liar});
     const auto& state = mesh.state(0);
-    RefSender refs;
+    gossip::RefSender refs;
     const auto say = [&](Fingerprint fingerprint) {
-        mesh.handle(0, Received{liar, encode(0, Hello{state.version(), fingerprint, 0}, refs)});
+        mesh.handle(0, gossip::Received{liar, gossip::encode(0, gossip::Hello{state.version(), fingerprint, 0}, refs)});
         return mesh[0].status().counters;
     };
     CHECK(say(state.fingerprint()).faults == 0);
