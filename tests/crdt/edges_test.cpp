@@ -124,3 +124,38 @@ TEST_CASE("a peer that knows more of the running life than the node does is refu
     REQUIRE_FALSE(valid);
     CHECK(valid.fault().code == FaultCode::refused);
 }
+
+TEST_CASE("a body whose field has another form than its own is void, and its dot counts") {
+    Changeset changeset;
+    changeset.origin = replica(2);
+    changeset.first = changeset.count = changeset.depth = 1;
+    const Bytes before("\x01\x00\x02\x00\xa1s\x00", 7), value("\xc0");  // a set's element, up to its field
+    changeset.body = before + "\xa1\x07" + value;
+    CHECK(decode_body(changeset));
+    changeset.body = before + "\xa2\xcc\x07" + value;  // 7, but not in its shortest form
+    const auto body = decode_body(changeset);
+    REQUIRE_FALSE(body);
+    CHECK(body.fault().code == FaultCode::malformed);
+    Replica node(0);
+    CHECK(node.apply(changeset, body).empty());
+    CHECK(node.state().seen(replica(2)) == 1);
+    CHECK(node.state().live_count() == 0);
+}
+
+TEST_CASE("stamps that would leave their range stay at its end") {
+    Changeset changeset;
+    changeset.origin = replica(2);
+    changeset.first = changeset.count = changeset.depth = 1;
+    Replica node(0);
+    for (; changeset.first <= 2; ++changeset.first, ++changeset.depth) {
+        Writer body;  // one put of a register, all of the range after the last stamp
+        body.uint(1).uint(4).uint(std::uint64_t(Type::register_)).uint(0).str("k").uint(0).str(packed_nil());
+        body.uint(UINT64_MAX).sint(1);
+        changeset.body = body.take();
+        const auto read = decode_body(changeset);
+        REQUIRE(read);
+        node.apply(changeset, read);
+    }
+    for (const auto& reason : explain(node.state(), slot_of(Type::register_, "k"))) CHECK(reason.stamp == UINT64_MAX);
+    CHECK(node.state().live_count() == 2);
+}

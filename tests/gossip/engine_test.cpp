@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "gossip/wire.hpp"
 #include "tests/gossip/fixture.hpp"
 
 using namespace starling;
@@ -258,4 +259,24 @@ TEST_CASE("the same inputs give the same bytes") {
         return std::tuple(mesh.frames, mesh.bytes, mesh.state(0).fingerprint());
     };
     CHECK(story() == story());
+}
+
+TEST_CASE("equal versions with unequal states are a fault, once, and a state diff is asked for") {
+    Mesh mesh(1);
+    REQUIRE(mesh.write(0, put("f", 1)));
+    mesh.handle(0, gossip::Flush{});
+    const NodeKey liar{9};
+    mesh.handle(0, gossip::LinkUp{liar});
+    const auto& state = mesh.state(0);
+    gossip::RefSender refs;
+    const auto say = [&](Fingerprint fingerprint) {
+        mesh.handle(0, gossip::Received{liar, gossip::encode(0, gossip::Hello{state.version(), fingerprint, 0}, refs)});
+        return mesh[0].status().counters;
+    };
+    CHECK(say(state.fingerprint()).faults == 0);
+    for (int time = 0; time < 2; ++time) {
+        const auto counters = say({1, 2});
+        CHECK(counters.faults == 1);
+        CHECK(counters.diffs == 1);
+    }
 }
