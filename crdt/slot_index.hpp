@@ -4,6 +4,7 @@
 #pragma once
 
 #include <absl/container/btree_set.h>
+#include <set>
 #include <vector>
 
 #include "crdt/entry.hpp"
@@ -111,7 +112,7 @@ class SlotIndex {
     std::size_t count_ = 0;
     // What order there is among the slots is no part of what they are: reading may complete it.
     mutable std::vector<Handle> waiting_;
-    mutable absl::btree_set<Handle, BySlot> tree_;
+    mutable std::set<Handle, BySlot> tree_;
 };
 
 }  // namespace starling::crdt

@@ -9,6 +9,7 @@
 #include <absl/container/btree_set.h>
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "crdt/dots.hpp"
@@ -50,7 +51,7 @@ struct Origin {
 /// rule: one thread at a time, for reading too. Single operations are O(log n) in live entries and replicas.
 class State {
   public:
-    using Journal = absl::btree_set<const Entry*, CausalOrder>;
+    using Journal = std::set<const Entry*, CausalOrder>;
 
     /// `table_key` keys the hash tables, so that strangers cannot choose keys that collide. No reading depends on it.
     explicit State(const HashKey& table_key = {}) : slots_(arena_, table_key) {}

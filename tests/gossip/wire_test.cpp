@@ -24,8 +24,8 @@ Changeset changeset() {
     changeset.depth = 9;
     changeset.deps = {{replica(2), 4}};
     Body body;
-    body.puts = {{7, {Type::map, "parts", pack_str("bolt")}, 1000, pack_int(12)}};
-    body.removals = {{replica(1), false, {{3, 1}}}};
+    body.add_put(7, {Type::map, "parts", pack_str("bolt")}, 1000, pack_int(12));
+    body.add_removal(0, false, DotRuns{{3, 1}});
     changeset.body = encode_body(changeset, body);
     return changeset;
 }
@@ -131,13 +131,13 @@ TEST_CASE("a number without a definition is told apart from garbage, and definin
 namespace {
 
 /// A changeset of one put by replica 1, whose bodies differ in few bytes from one to the next.
-Changeset one_put(Seq seq, Bytes value) {
+Changeset one_put(Seq seq, const Bytes& value) {
     Changeset changeset;
     changeset.origin = replica(1);
     changeset.first = seq;
     changeset.count = changeset.depth = 1;
     Body body;
-    body.puts = {{seq, {Type::map, "parts", pack_str("bolt")}, 1'000'000 + seq, std::move(value)}};
+    body.add_put(seq, {Type::map, "parts", pack_str("bolt")}, 1'000'000 + seq, value);
     changeset.body = encode_body(changeset, body);
     return changeset;
 }
