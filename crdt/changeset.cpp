@@ -5,6 +5,7 @@
 #include "crdt/codec.hpp"
 #include "crdt/front_coding.hpp"
 #include "crdt/limits.hpp"
+#include "crdt/mutant.hpp"
 
 namespace starling::crdt {
 
@@ -91,12 +92,14 @@ void BodyReader::put(std::uint64_t code) {
     }
     const auto last_field = last_key + last_.key_size;
     put.field_size = std::uint16_t(unfold(reader_, texts, last_field, last_.field_size, field_bytes_max));
-    if (reader_.ok() && !canonical_field(BytesView(texts).substr(put.text + put.key_size))) reader_.fail();
+    if (reader_.ok() && !mutant(Mutant::any_field_passes) &&
+        !canonical_field(BytesView(texts).substr(put.text + put.key_size)))
+        reader_.fail();
     put.stamp_offset = last_.stamp_offset;
     if ((code & put_stamp) != 0) {
         const auto delta = reader_.uint();
         if (delta == 0 || delta > UINT64_MAX - put.stamp_offset) reader_.fail();
-        put.stamp_offset += delta;
+        if (!mutant(Mutant::stamps_are_not_read)) put.stamp_offset += delta;
     }
     const auto value = reader_.item(value_bytes_max, value_nesting_max);
     put.value_size = std::uint32_t(value.size());
@@ -142,7 +145,7 @@ void BodyReader::read_runs(Removal& removal) {
         }
     }
     removal.runs = std::uint32_t(body_.runs.size()) - removal.run;
-    if (own) std::reverse(body_.runs.begin() + removal.run, body_.runs.end());
+    if (own && !mutant(Mutant::own_runs_reversed)) std::reverse(body_.runs.begin() + removal.run, body_.runs.end());
 }
 
 }  // namespace

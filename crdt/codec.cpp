@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "crdt/limits.hpp"
+#include "crdt/mutant.hpp"
 
 namespace starling::crdt {
 
@@ -82,7 +83,7 @@ std::uint64_t Reader::uint(std::uint64_t max) {
         static constexpr std::uint64_t least[] = {0x80, 0x100, 0x10000, 0x100000000};
         if (head < 0xcc || head > 0xcf) return ok_ = false, 0;
         value = big_endian(std::size_t{1} << (head - 0xcc));
-        if (value < least[head - 0xcc]) ok_ = false;  // not the shortest form
+        if (value < least[head - 0xcc] && !mutant(Mutant::longer_integers_pass)) ok_ = false;  // not the shortest form
     }
     if (value > max) ok_ = false;
     return ok_ ? value : 0;

@@ -5,6 +5,7 @@
 #include "crdt/assert.hpp"
 #include "crdt/codec.hpp"
 #include "crdt/limits.hpp"
+#include "crdt/mutant.hpp"
 
 namespace starling::crdt {
 
@@ -137,8 +138,9 @@ Changes apply_difference(Replica& replica, const Difference& difference) {
         auto& origin = state.touch(id);
         origin.live.each(0, top.seen, [&, &id = id](Seq seq, Handle handle) {
             const bool inside = seq <= seen(difference.base, id);
-            const bool alive = inside ? holds(difference.inside, id, seq) == difference.inside_is_live
-                                      : holds(difference.outside, id, seq);
+            const bool alive = inside ? holds(difference.inside, id, seq) == difference.inside_is_live ||
+                                            mutant(Mutant::diff_keeps_removed)
+                                      : holds(difference.outside, id, seq) || mutant(Mutant::diff_keeps_interval);
             if (alive) return;
             if (replica.gathers_) changes.push_back({Slot(state.at(handle).slot()), std::nullopt});
             state.remove(handle);
@@ -147,7 +149,7 @@ Changes apply_difference(Replica& replica, const Difference& difference) {
     // Only what the *present* version does not cover comes in; the rest was removed here meanwhile.
     const auto before = state.version();
     for (const auto& [dot, loose] : difference.entries) {
-        if (covers(before, dot)) continue;
+        if (covers(mutant(Mutant::diff_resurrects) ? difference.base : before, dot)) continue;
         const auto& entry = state.insert(state.touch(dot.replica), dot.seq, state.hashed(loose.slot), loose.stamp,
                                          loose.depth, loose.value, true);
         if (replica.gathers_) changes.push_back(change_of(entry));
@@ -156,7 +158,8 @@ Changes apply_difference(Replica& replica, const Difference& difference) {
     Heads merged;
     for (const auto& [id, head] : replica.heads_) {
         const auto theirs = difference.heads.find(id);
-        if (head.last > top_of(difference, id) || (theirs != difference.heads.end() && theirs->second == head))
+        if (mutant(Mutant::diff_keeps_heads) || head.last > top_of(difference, id) ||
+            (theirs != difference.heads.end() && theirs->second == head))
             merged[id] = head;
     }
     for (const auto& [id, head] : difference.heads) {
@@ -166,10 +169,11 @@ Changes apply_difference(Replica& replica, const Difference& difference) {
     }
     std::erase_if(merged, [](const auto& item) { return item.second.last == 0; });
     replica.heads_ = std::move(merged);
-    replica.depth_ = std::max(replica.depth_, difference.depth);
+    if (!mutant(Mutant::diff_forgets_depth)) replica.depth_ = std::max(replica.depth_, difference.depth);
     for (const auto& [id, top] : difference.tops) {
         auto& origin = state.touch(id);
-        if (top.seen > origin.seen) state.raise(origin, top.seen, top.last_stamp);
+        const auto stamp = mutant(Mutant::diff_forgets_stamps) ? origin.last_stamp : top.last_stamp;
+        if (top.seen > origin.seen) state.raise(origin, top.seen, stamp);
     }
     tidy(changes);
     return changes;

@@ -6,6 +6,7 @@
 
 #include "crdt/assert.hpp"
 #include "crdt/limits.hpp"
+#include "crdt/mutant.hpp"
 #include "crdt/state.hpp"
 
 namespace starling::crdt {
@@ -20,7 +21,7 @@ Dot Entry::dot() const {
 }
 
 bool CausalOrder::operator()(const Entry* a, const Entry* b) const {
-    if (a->depth != b->depth) return a->depth < b->depth;
+    if (a->depth != b->depth && !mutant(Mutant::journal_ignores_depth)) return a->depth < b->depth;
     return a->origin == b->origin ? a->seq < b->seq : a->origin->id < b->origin->id;
 }
 

@@ -6,11 +6,12 @@
 
 #include "crdt/assert.hpp"
 #include "crdt/limits.hpp"
+#include "crdt/mutant.hpp"
 
 namespace starling::crdt {
 
 bool is_mesh_key(BytesView key) {
-    return key.starts_with(mesh_key_prefix);
+    return key.starts_with(mesh_key_prefix) && !mutant(Mutant::mesh_keys_are_ordinary);
 }
 
 Change change_of(const Entry& entry) {
@@ -78,7 +79,7 @@ std::optional<Changeset> Replica::cut() {
     changeset.count = window_->next - window_->first;
     changeset.depth = std::min(depth_max, depth_ + 1);
     for (const auto& [id, head] : heads_) {
-        if (id != *self_) changeset.deps.push_back({id, head.last});
+        if (id != *self_ && !mutant(Mutant::names_no_heads)) changeset.deps.push_back({id, head.last});
     }
     STARLING_ASSERT(changeset.deps.size() <= changeset_deps_max, "heads are merged before they are too many");
     BodyWriter writer(changeset.first);
@@ -126,11 +127,12 @@ Changeset Replica::merge_heads() {
 // ------------------------------------------------------------------------------------------------------------
 
 std::optional<Dot> Replica::missing(const Changeset& changeset, const Result<Body>& body) const {
-    if (state_.seen(changeset.origin) + 1 < changeset.first) return Dot{changeset.origin, changeset.first - 1};
+    if (state_.seen(changeset.origin) + 1 < changeset.first && !mutant(Mutant::ignores_previous))
+        return Dot{changeset.origin, changeset.first - 1};
     for (const auto& dep : changeset.deps) {
-        if (state_.seen(dep.replica) < dep.seq) return dep;
+        if (state_.seen(dep.replica) < dep.seq && !mutant(Mutant::ignores_dependencies)) return dep;
     }
-    if (!body) return std::nullopt;
+    if (!body || mutant(Mutant::ignores_removed_dots)) return std::nullopt;
     for (const auto& removal : body->removals) {
         if (removal.place == 0) continue;  // below `first`, which the previous changeset covers
         const auto& replica = changeset.refs[removal.place - 1];
@@ -143,8 +145,8 @@ std::optional<Dot> Replica::missing(const Changeset& changeset, const Result<Bod
 /// Rule 4: what a removal may take is decided by the (immutable) slot of the entry and by who asks.
 bool Replica::removable(const Entry& entry, bool trim, const Origin& by) const {
     if (is_mesh_key(entry.key())) return false;
-    if (entry.type() == Type::counter) return entry.origin == &by;
-    if (entry.type() == Type::journal) return trim;
+    if (entry.type() == Type::counter) return entry.origin == &by || mutant(Mutant::removes_others_counters);
+    if (entry.type() == Type::journal) return trim || mutant(Mutant::removes_journal_entries);
     return true;
 }
 
@@ -159,7 +161,7 @@ void Replica::remove_run(Origin& origin, const DotRun& run, bool trim, const Ori
 
 namespace {
 Stamp saturating_add(Stamp a, Stamp b) {
-    return b > std::numeric_limits<Stamp>::max() - a ? UINT64_MAX : a + b;
+    return b > std::numeric_limits<Stamp>::max() - a && !mutant(Mutant::stamps_wrap) ? UINT64_MAX : a + b;
 }
 }  // namespace
 
@@ -184,13 +186,14 @@ Changes Replica::apply(const Changeset& changeset, const Result<Body>& body) {
             if (gathers_) changes.push_back(change_of(entry));
         }
     }
-    state_.raise(origin, changeset.last(), last_stamp);
+    if (body || !mutant(Mutant::void_takes_no_dots)) state_.raise(origin, changeset.last(), last_stamp);
     for (const auto& dep : changeset.deps) {
         auto head = heads_.find(dep.replica);
-        if (head != heads_.end() && head->second.last <= dep.seq) heads_.erase(head);
+        if (head != heads_.end() && head->second.last <= dep.seq && !mutant(Mutant::covered_heads_stay))
+            heads_.erase(head);
     }
     heads_[changeset.origin] = {changeset.last(), changeset.depth};
-    depth_ = std::max(depth_, changeset.depth);
+    if (!mutant(Mutant::depth_is_not_learnt)) depth_ = std::max(depth_, changeset.depth);
     tidy(changes);
     return changes;
 }

@@ -3,7 +3,6 @@
 // kept at each write costs shuffled writes four to five times as much.
 #pragma once
 
-#include <absl/container/btree_set.h>
 #include <set>
 #include <vector>
 

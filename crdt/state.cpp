@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "crdt/assert.hpp"
+#include "crdt/mutant.hpp"
 
 namespace starling::crdt {
 
@@ -157,13 +158,13 @@ void State::detach(Handle handle) {
     if (entry.type() == Type::journal) {
         const auto at = journals_.find(entry.key());
         at->second.erase(&entry);
-        if (at->second.empty()) journals_.erase(at);
+        if (at->second.empty() && !mutant(Mutant::empty_journals_stay)) journals_.erase(at);
     } else {
         slots_.unlink(handle);
     }
     origin.live.clear(entry.seq);
     --live_count_;
-    if (!entry.sealed) return;
+    if (!entry.sealed || mutant(Mutant::fingerprint_only_grows)) return;
     const auto hash = entry_hash(entry);
     origin.sum -= hash;
     fingerprint_ -= hash;
@@ -178,7 +179,7 @@ void State::attach(Handle handle) {
 void State::seal(Handle handle, Depth depth) {
     auto& entry = arena_.at(handle);
     STARLING_ASSERT(!entry.sealed, "an entry is sealed once");
-    if (entry.depth != depth) {
+    if (entry.depth != depth && !mutant(Mutant::window_keeps_depth)) {
         const bool ordered = entry.type() == Type::journal;  // by depth, among other things
         if (ordered) detach(handle);
         entry.depth = depth;
@@ -191,7 +192,7 @@ void State::seal(Handle handle, Depth depth) {
 void State::raise(Origin& origin, Seq seen, Stamp last_stamp) {
     STARLING_ASSERT(seen >= origin.seen, "a version never goes back");
     const auto line = line_hash(origin.hash, seen);
-    version_hash_ -= origin.version_line;
+    if (!mutant(Mutant::version_hash_only_grows)) version_hash_ -= origin.version_line;
     version_hash_ += line;
     origin.version_line = line;
     origin.seen = seen;

@@ -6,7 +6,6 @@
 // Journals have a third in place of the first, since their entries share one slot and are read in causal order.
 #pragma once
 
-#include <absl/container/btree_set.h>
 #include <map>
 #include <optional>
 #include <set>

@@ -5,6 +5,7 @@
 #include "crdt/assert.hpp"
 #include "crdt/codec.hpp"
 #include "crdt/limits.hpp"
+#include "crdt/mutant.hpp"
 
 namespace starling::crdt {
 
@@ -87,7 +88,7 @@ void Transaction::remove(Handle handle, bool trim) {
         origin.named = true;
         window.named.push_back(&origin);
     }
-    const bool named = other || entry.seq < window.first;
+    const bool named = (other || entry.seq < window.first) && !mutant(Mutant::removals_are_forgotten);
     if (named) window.removed.push_back({&origin, entry.seq, trim});
     replica_.state_.detach(handle);
     steps_.push_back({handle, false, named});
@@ -100,14 +101,18 @@ std::size_t count_of(const SlotEntries& entries) {
 }  // namespace
 
 void Transaction::put(const SlotView& slot, BytesView value) {
-    if (slot.type == Type::counter) return put_own(slot, value);  // other replicas' entries are theirs (rule 4)
+    if (slot.type == Type::counter && !mutant(Mutant::counter_takes_all))
+        return put_own(slot, value);  // other replicas' entries are theirs (rule 4)
     if (!valid(slot, value)) return;
     const auto hashed = replica_.state_.hashed(slot);
     auto observed = replica_.state_.entries(hashed);
     if (!reserve(put_overhead_bytes + slot.key.size() + slot.field.size() + value.size() +
                  count_of(observed) * removal_overhead_bytes))
         return;
-    for (; !observed.empty() && !fault_; observed = replica_.state_.entries(hashed)) remove(observed.first(), false);
+    for (; !observed.empty() && !fault_; observed = replica_.state_.entries(hashed)) {
+        if (mutant(Mutant::put_keeps_observed)) break;
+        remove(observed.first(), false);
+    }
     if (!fault_) insert(hashed, value);
 }
 
@@ -122,6 +127,7 @@ const Entry* Transaction::own_entry(const SlotView& slot) const {
 }
 
 void Transaction::put_own(const SlotView& slot, BytesView value) {
+    if (mutant(Mutant::counter_takes_all)) return put(slot, value);
     if (!valid(slot, value) ||
         !reserve(put_overhead_bytes + removal_overhead_bytes + slot.key.size() + slot.field.size() + value.size()))
         return;
@@ -142,8 +148,11 @@ void Transaction::drop(const SlotView& slot) {
     const auto hashed = replica_.state_.hashed(slot);
     auto observed = replica_.state_.entries(hashed);
     if (observed.empty() || !reserve(count_of(observed) * removal_overhead_bytes)) return;
-    for (; !observed.empty() && !fault_; observed = replica_.state_.entries(hashed)) remove(observed.first(), false);
-    ++next_;
+    for (; !observed.empty() && !fault_; observed = replica_.state_.entries(hashed)) {
+        remove(observed.first(), false);
+        if (mutant(Mutant::drop_takes_one)) break;
+    }
+    if (!mutant(Mutant::removing_takes_no_dot)) ++next_;
 }
 
 void Transaction::trim(BytesView key, const Dot& last) {
@@ -151,7 +160,8 @@ void Transaction::trim(BytesView key, const Dot& last) {
     const auto& journal = replica_.state_.journal(key);
     const auto* end = replica_.state_.find(last);
     if (end == nullptr || !journal.contains(end)) return fail({FaultCode::not_available, "no such journal entry"});
-    const std::vector<const Entry*> observed(journal.begin(), std::next(journal.find(end)));
+    const std::vector<const Entry*> observed(journal.begin(),
+                                             std::next(journal.find(end), mutant(Mutant::trim_leaves_last) ? 0 : 1));
     if (!reserve(observed.size() * removal_overhead_bytes)) return;
     for (const auto* entry : observed) {
         if (!fault_) remove(entry->origin->live.find(entry->seq), true);
@@ -195,7 +205,7 @@ void Transaction::rollback() {
             continue;
         }
         if (step->named) window.removed.pop_back();
-        replica_.state_.attach(step->entry);
+        if (!mutant(Mutant::rollback_restores_nothing)) replica_.state_.attach(step->entry);
     }
     steps_.clear();
     for (; window.named.size() > named_before_; window.named.pop_back()) window.named.back()->named = false;

@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "crdt/codec.hpp"
+#include "crdt/mutant.hpp"
 
 namespace starling::crdt {
 
@@ -15,6 +16,7 @@ std::int64_t total_of(const Entry& entry) {
 }
 
 bool newer(const Entry* a, const Entry* b) {
+    if (mutant(Mutant::oldest_wins)) std::swap(a, b);
     return std::tie(a->stamp, a->origin->id, a->seq) > std::tie(b->stamp, b->origin->id, b->seq);
 }
 
@@ -40,6 +42,7 @@ std::int64_t Counter::read(const State& state, BytesView key) {
     std::int64_t above = 0, below = 0;  // apart, so that the order of the entries cannot matter where they saturate
     for (const auto* entry : state.entries(slot_view(Type::counter, key))) {
         const auto total = total_of(*entry);
+        if (mutant(Mutant::counter_reads_one)) return total;
         auto& sum = total > 0 ? above : below;
         if (__builtin_add_overflow(sum, total, &sum))
             sum = total > 0 ? std::numeric_limits<std::int64_t>::max() : std::numeric_limits<std::int64_t>::min();
@@ -50,7 +53,7 @@ std::int64_t Counter::read(const State& state, BytesView key) {
 void Counter::add(Transaction& tx, BytesView key, std::int64_t amount) {
     const auto slot = slot_view(Type::counter, key);
     const auto* mine = tx.own_entry(slot);
-    std::int64_t total = mine == nullptr ? 0 : total_of(*mine);
+    std::int64_t total = mine == nullptr || mutant(Mutant::counter_starts_anew) ? 0 : total_of(*mine);
     if (__builtin_add_overflow(total, amount, &total))
         return tx.fail({FaultCode::too_large, "the counter would overflow"});
     tx.put_own(slot, pack_int(total));
@@ -82,7 +85,7 @@ bool Flag::read(const State& state, BytesView key) {
 }
 
 void Flag::set(Transaction& tx, BytesView key, bool on) {
-    if (on) {
+    if (on || mutant(Mutant::flag_stays_on)) {
         tx.put(slot_view(Type::flag, key), packed_nil());
     } else {
         tx.drop(slot_view(Type::flag, key));
@@ -133,8 +136,10 @@ void Register::clear(Transaction& tx, BytesView key) {
 
 std::vector<Bytes> MultiValue::get(const State& state, BytesView key) {
     std::vector<Bytes> values;
-    for (const auto* entry : newest_first(state.entries(slot_view(Type::multi_value, key))))
+    for (const auto* entry : newest_first(state.entries(slot_view(Type::multi_value, key)))) {
         values.emplace_back(entry->value());
+        if (mutant(Mutant::multi_value_reads_one)) break;
+    }
     return values;
 }
 

@@ -93,8 +93,21 @@ TEST_CASE("counter: nobody removes another replica's entry") {
     Node a(1), b(2);
     a.write([](auto& tx) { Counter::add(tx, "c", 5); });
     b.pull(a);
-    b.write([](auto& tx) { tx.drop(slot_of(Type::counter, "c")); });
-    a.pull(b);
+    {
+        Transaction tx(b.replica, b.clock.next(0));
+        tx.drop(slot_of(Type::counter, "c"));
+        CHECK(tx.commit().fault().code == FaultCode::refused);
+    }
+    b.write([](auto& tx) { tx.put(slot_of(Type::counter, "c"), pack_int(3)); });  // as an add of 3: supersedes its own
+    CHECK(Counter::read(b.state(), "c") == 8);
+    Changeset lie;
+    lie.origin = {{9}, 9};
+    lie.first = lie.count = lie.depth = 1;
+    lie.refs = {*a.replica.self()};
+    Body body;
+    body.add_removal(1, false, DotRuns{{1, 1}});
+    lie.body = encode_body(lie, body);
+    (void)a.replica.apply(lie, decode_body(lie));
     CHECK(Counter::read(a.state(), "c") == 5);
 }
 
