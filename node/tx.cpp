@@ -45,7 +45,9 @@ void Tx::disable(const Flag& flag) {
     apply(flag, detail::Operation::remove, {}, {});
 }
 
-void Tx::apply(const Handle& handle, detail::Operation operation, std::string_view field, std::string value) {
+// The value is handed over, whatever the types below make of it.
+void Tx::apply(const Handle& handle, detail::Operation operation, std::string_view field,
+               std::string value) {  // NOLINT(performance-unnecessary-value-param)
     using detail::Operation;
     if (handle.core_.get() != &inner_.core) inner_.fail(Error(Errc::wrong_node));
     inner_.fail_if_faulty();
@@ -58,22 +60,19 @@ void Tx::apply(const Handle& handle, detail::Operation operation, std::string_vi
             operation == Operation::insert ? crdt::Set::add(tx, key, field) : crdt::Set::remove(tx, key, field);
             break;
         case Type::map:
-            operation == Operation::put ? crdt::Map::put(tx, key, field, std::move(value))
-                                        : crdt::Map::erase(tx, key, field);
+            operation == Operation::put ? crdt::Map::put(tx, key, field, value) : crdt::Map::erase(tx, key, field);
             break;
         case Type::register_:
-            operation == Operation::set ? crdt::Register::set(tx, key, std::move(value))
-                                        : crdt::Register::clear(tx, key);
+            operation == Operation::set ? crdt::Register::set(tx, key, value) : crdt::Register::clear(tx, key);
             break;
         case Type::multi_value:
-            operation == Operation::set ? crdt::MultiValue::set(tx, key, std::move(value))
-                                        : crdt::MultiValue::clear(tx, key);
+            operation == Operation::set ? crdt::MultiValue::set(tx, key, value) : crdt::MultiValue::clear(tx, key);
             break;
         case Type::flag:
             crdt::Flag::set(tx, key, operation == Operation::insert);
             break;
         case Type::journal:
-            crdt::Journal::append(tx, key, std::move(value));
+            crdt::Journal::append(tx, key, value);
             break;
         case Type::counter:
             break;  // goes through add()

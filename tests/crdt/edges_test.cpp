@@ -107,12 +107,13 @@ TEST_CASE("what a transaction refuses takes no dot") {
     CHECK(refused([](Transaction& tx) { Set::add(tx, "k", Bytes("\xcc\x01")); }) == FaultCode::malformed);
     CHECK(refused([](Transaction& tx) { Register::set(tx, "k", Bytes("\xc1")); }) == FaultCode::malformed);
     CHECK(refused([](Transaction& tx) { tx.trim("k", {replica(1), 1}); }) == FaultCode::not_available);
-    CHECK(refused([](Transaction& tx) {
-              Writer text;
-              text.str(Bytes(value_bytes_max / 2, 'v'));
-              const auto value = text.take();
-              for (int i = 0; i < 3; ++i) Map::put(tx, "k", pack_int(i), value);
-          }) == FaultCode::too_large);
+    const auto too_much = [](Transaction& tx) {
+        Writer text;
+        text.str(Bytes(value_bytes_max / 2, 'v'));
+        const auto value = text.take();
+        for (int i = 0; i < 3; ++i) Map::put(tx, "k", pack_int(i), value);
+    };
+    CHECK(refused(too_much) == FaultCode::too_large);
 }
 
 TEST_CASE("a peer that knows more of the running life than the node does is refused") {

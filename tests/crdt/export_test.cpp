@@ -75,7 +75,8 @@ TEST_CASE("a state of nothing but removals is small, for sets and for maps") {
         a.begin_life(replica(1));
         for (int i = 0; i < 2000; ++i) {
             Transaction tx(a, clock.next(1));
-            const SlotView slot{type, "key", pack_int(i)};
+            const auto field = pack_int(i);
+            const SlotView slot{type, "key", field};
             tx.put(slot, packed_nil());
             tx.drop(slot);
             REQUIRE(tx.commit());

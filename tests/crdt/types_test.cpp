@@ -22,9 +22,9 @@ struct Node {
         if (auto changeset = replica.cut()) log.push_back(std::move(*changeset));
         replica.check();
     }
-    void write_at(Stamp wall, const Bytes& field, Bytes value) {
+    void write_at(Stamp wall, const Bytes& field, const Bytes& value) {
         Transaction tx(replica, clock.next(wall));
-        Map::put(tx, "m", field, std::move(value));
+        Map::put(tx, "m", field, value);
         REQUIRE(tx.commit());
         log.push_back(*replica.cut());
     }
