@@ -51,7 +51,8 @@ std::vector<detail::RawJournalEntry> Handle::read_journal(const Version& since) 
         std::vector<detail::RawJournalEntry> entries;
         for (const auto* entry : crdt::Journal::read(peer.state(), key_)) {
             if (crdt::covers(seen, entry->dot())) continue;
-            entries.push_back({detail::to_public(entry->dot()), detail::to_public_stamp(entry->stamp), std::string(entry->value())});
+            entries.push_back(
+                {detail::to_public(entry->dot()), detail::to_public_stamp(entry->stamp), std::string(entry->value())});
         }
         return entries;
     });

@@ -54,7 +54,8 @@ class Collector {
         std::sort(appended_.begin(), appended_.end(), crdt::CausalOrder());
         auto& change = list_.emplace_back(Change{Type::journal, *journal_, {}, {}, {}});
         for (const auto* entry : appended_)
-            change.appended.push_back({to_public(entry->dot()), to_public_stamp(entry->stamp), to_value(entry->value())});
+            change.appended.push_back(
+                {to_public(entry->dot()), to_public_stamp(entry->stamp), to_value(entry->value())});
         journal_ = nullptr;
         appended_.clear();
     }
