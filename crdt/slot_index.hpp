@@ -67,7 +67,6 @@ class SlotIndex {
     void link(Handle entry, const HashedSlot& slot);
     /// Takes an entry out of its slot. Expected O(1); O(log n) when it was the last of a slot that is in the tree.
     void unlink(Handle entry);
-    std::size_t slots() const { return count_; }
 
     /// Calls `visit(slot, entries)` for the slots of (type, key) in field order, and stops where it returns false.
     /// O(new slots log n) once, then O(log n + visited).
