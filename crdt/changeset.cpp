@@ -211,9 +211,14 @@ Bytes encode_body(const Changeset& header, const Body& body) {
 
 Result<Body> decode_body(const Changeset& changeset) {
     Body body;
-    body.texts.reserve(changeset.body.size());
-    if (auto read = BodyReader(changeset, body).read(); !read) return read.fault();
+    if (auto read = decode_body(changeset, body); !read) return read.fault();
     return body;
+}
+
+Result<bool> decode_body(const Changeset& changeset, Body& body) {
+    body.clear();
+    body.texts.reserve(changeset.body.size());
+    return BodyReader(changeset, body).read();
 }
 
 Result<bool> valid_header(const Changeset& changeset) {

@@ -67,6 +67,7 @@ struct Body {
     std::span<const DotRun> runs_of(const Removal& removal) const {
         return std::span(runs).subspan(removal.run, removal.runs);
     }
+    void clear() { puts.clear(), removals.clear(), runs.clear(), texts.clear(); }
     void add_put(Seq seq, const SlotView& slot, Stamp stamp_offset, BytesView value);
     /// `runs_to_add` is sorted, disjoint, not adjacent and not empty.
     void add_removal(std::uint32_t place, bool trim, std::span<const DotRun> runs_to_add);
@@ -98,6 +99,8 @@ Bytes encode_body(const Changeset& header, const Body& body);
 /// Reads a body. A fault of code `unknown_kind` means that a newer build wrote it and nothing may be concluded; any
 /// other fault makes the body void: it does nothing, and its dots count (rule 4). O(bytes).
 Result<Body> decode_body(const Changeset& changeset);
+/// The same into memory that was used before; after a fault `body` means nothing.
+Result<bool> decode_body(const Changeset& changeset, Body& body);
 
 /// Header checks that need nothing but the header: bounds, order, no reference to itself.
 Result<bool> valid_header(const Changeset& changeset);

@@ -129,7 +129,7 @@ Result<bool> valid_difference(const Replica& replica, const Difference& differen
 }
 
 Changes apply_difference(Replica& replica, const Difference& difference) {
-    STARLING_ASSERT(!replica.in_transaction_, "a diff is applied between transactions");
+    STARLING_ASSERT(replica.transaction_ == nullptr, "a diff is applied between transactions");
     Changes changes;
     auto& state = replica.state_;
     // What the answerer covers and does not hold is dead: removals inside the base, and outside it what arrived here
@@ -150,9 +150,9 @@ Changes apply_difference(Replica& replica, const Difference& difference) {
     const auto before = state.version();
     for (const auto& [dot, loose] : difference.entries) {
         if (covers(mutant(Mutant::diff_resurrects) ? difference.base : before, dot)) continue;
-        const auto& entry = state.insert(state.touch(dot.replica), dot.seq, state.hashed(loose.slot), loose.stamp,
+        const auto handle = state.insert(state.touch(dot.replica), dot.seq, state.hashed(loose.slot), loose.stamp,
                                          loose.depth, loose.value, true);
-        if (replica.gathers_) changes.push_back(change_of(entry));
+        if (replica.gathers_) changes.push_back(change_of(state.at(handle)));
     }
     // Heads join as live entries do: one stays where both hold it, or where the other side does not cover it yet.
     Heads merged;

@@ -7,6 +7,7 @@
 #include "crdt/assert.hpp"
 #include "crdt/limits.hpp"
 #include "crdt/mutant.hpp"
+#include "crdt/prefetch.hpp"
 #include "crdt/state.hpp"
 
 namespace starling::crdt {
@@ -76,6 +77,7 @@ Handle EntryArena::take(std::size_t units) {
     if (free != 0) {
         const auto handle = free;
         std::memcpy(&free, &at(handle), sizeof free);
+        prefetch(&at(free));  // the next one to be taken
         return handle;
     }
     if (fresh_units_ < units) {

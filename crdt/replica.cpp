@@ -1,12 +1,14 @@
 #include "crdt/replica.hpp"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <tuple>
 
 #include "crdt/assert.hpp"
 #include "crdt/limits.hpp"
 #include "crdt/mutant.hpp"
+#include "crdt/transaction.hpp"
 
 namespace starling::crdt {
 
@@ -23,8 +25,12 @@ void tidy(Changes& changes) {
     changes.erase(std::unique(changes.begin(), changes.end()), changes.end());
 }
 
+void Replica::settle() const {
+    transaction_->settle();
+}
+
 void Replica::begin_life(const ReplicaId& self) {
-    STARLING_ASSERT(!window_ && !in_transaction_, "a life begins with the window closed");
+    STARLING_ASSERT(!window_ && transaction_ == nullptr, "a life begins with the window closed");
     STARLING_ASSERT(state_.origin(self) == nullptr, "a life is new");
     self_ = self;
     state_.touch(self);
@@ -70,7 +76,7 @@ void Replica::write_removals(BodyWriter& writer, Changeset& header) {
 
 std::optional<Changeset> Replica::cut() {
     if (!window_) return std::nullopt;
-    STARLING_ASSERT(!in_transaction_, "a window is cut between transactions");
+    STARLING_ASSERT(transaction_ == nullptr, "a window is cut between transactions");
     auto& own = state_.touch(*self_);
     Changeset changeset;
     changeset.space = space_;
@@ -105,7 +111,7 @@ bool Replica::heads_full() const {
 }
 
 Changeset Replica::merge_heads() {
-    STARLING_ASSERT(self_ && !window_ && !in_transaction_, "heads are merged with the window closed");
+    STARLING_ASSERT(self_ && !window_ && transaction_ == nullptr, "heads are merged with the window closed");
     auto& own = state_.touch(*self_);
     Changeset changeset;
     changeset.space = space_;
@@ -126,13 +132,13 @@ Changeset Replica::merge_heads() {
 // -- applying
 // ------------------------------------------------------------------------------------------------------------
 
-std::optional<Dot> Replica::missing(const Changeset& changeset, const Result<Body>& body) const {
+std::optional<Dot> Replica::missing(const Changeset& changeset, const Body* body) const {
     if (state_.seen(changeset.origin) + 1 < changeset.first && !mutant(Mutant::ignores_previous))
         return Dot{changeset.origin, changeset.first - 1};
     for (const auto& dep : changeset.deps) {
         if (state_.seen(dep.replica) < dep.seq && !mutant(Mutant::ignores_dependencies)) return dep;
     }
-    if (!body || mutant(Mutant::ignores_removed_dots)) return std::nullopt;
+    if (body == nullptr || mutant(Mutant::ignores_removed_dots)) return std::nullopt;
     for (const auto& removal : body->removals) {
         if (removal.place == 0) continue;  // below `first`, which the previous changeset covers
         const auto& replica = changeset.refs[removal.place - 1];
@@ -150,6 +156,29 @@ bool Replica::removable(const Entry& entry, bool trim, const Origin& by) const {
     return true;
 }
 
+/// An entry that the body removes and whose place one of its puts may take at once: the usual case of an overwrite.
+/// O(log) of the body's removals.
+Handle Replica::superseded(const Changeset& changeset, const Body& body, const HashedSlot& slot,
+                           const Origin& by) const {
+    const auto first = slot.slot.type == Type::journal ? 0 : state_.entries(slot).first();
+    if (first == 0) return 0;
+    const auto& entry = state_.at(first);
+    std::uint32_t place = 0;
+    if (entry.origin != &by) {
+        const auto& refs = changeset.refs;
+        const auto ref = std::lower_bound(refs.begin(), refs.end(), entry.origin->id);
+        if (ref == refs.end() || *ref != entry.origin->id) return 0;
+        place = 1 + std::uint32_t(ref - refs.begin());
+    }
+    const auto before = [](const Removal& a, std::uint32_t b) { return !a.trim && a.place < b; };
+    const auto removal = std::lower_bound(body.removals.begin(), body.removals.end(), place, before);
+    if (removal == body.removals.end() || removal->trim || removal->place != place) return 0;
+    const auto runs = body.runs_of(*removal);
+    const auto run =
+        std::lower_bound(runs.begin(), runs.end(), entry.seq, [](const DotRun& a, Seq seq) { return a.last() < seq; });
+    return run != runs.end() && run->first <= entry.seq && removable(entry, false, by) ? first : 0;
+}
+
 void Replica::remove_run(Origin& origin, const DotRun& run, bool trim, const Origin& by, Changes& changes) {
     origin.live.each(run.first, run.last(), [&](Seq, Handle handle) {
         const auto& entry = state_.at(handle);
@@ -165,28 +194,30 @@ Stamp saturating_add(Stamp a, Stamp b) {
 }
 }  // namespace
 
-Changes Replica::apply(const Changeset& changeset, const Result<Body>& body) {
-    STARLING_ASSERT(!in_transaction_, "changesets are applied between transactions");
+Changes Replica::apply(const Changeset& changeset, const Body* body) {
+    STARLING_ASSERT(transaction_ == nullptr, "changesets are applied between transactions");
     STARLING_ASSERT(state_.seen(changeset.origin) + 1 == changeset.first && !missing(changeset, body),
                     "only a deliverable changeset is applied");
     Changes changes;
     auto& origin = state_.touch(changeset.origin);
     auto last_stamp = origin.last_stamp;
-    if (body) {
+    if (body != nullptr) {
+        for (const auto& put : body->puts) {
+            last_stamp = saturating_add(origin.last_stamp, put.stamp_offset);
+            if (is_mesh_key(body->slot(put).key)) continue;
+            const auto slot = state_.hashed(body->slot(put));
+            const auto instead = superseded(changeset, *body, slot, origin);
+            const auto handle = state_.make(slot.slot, body->value(put));
+            state_.admit(handle, instead, origin, put.seq, slot.hash, last_stamp, changeset.depth, true);
+            if (instead != 0) state_.release(instead);
+            if (gathers_) changes.push_back(change_of(state_.at(handle)));
+        }
         for (const auto& removal : body->removals) {
             auto& from = removal.place == 0 ? origin : state_.touch(changeset.refs[removal.place - 1]);
             for (const auto& run : body->runs_of(removal)) remove_run(from, run, removal.trim, origin, changes);
         }
-        for (const auto& put : body->puts) {
-            last_stamp = saturating_add(origin.last_stamp, put.stamp_offset);
-            const auto slot = body->slot(put);
-            if (is_mesh_key(slot.key)) continue;
-            const auto& entry = state_.insert(origin, put.seq, state_.hashed(slot), last_stamp, changeset.depth,
-                                              body->value(put), true);
-            if (gathers_) changes.push_back(change_of(entry));
-        }
     }
-    if (body || !mutant(Mutant::void_takes_no_dots)) state_.raise(origin, changeset.last(), last_stamp);
+    if (body != nullptr || !mutant(Mutant::void_takes_no_dots)) state_.raise(origin, changeset.last(), last_stamp);
     for (const auto& dep : changeset.deps) {
         auto head = heads_.find(dep.replica);
         if (head != heads_.end() && head->second.last <= dep.seq && !mutant(Mutant::covered_heads_stay))
@@ -196,6 +227,19 @@ Changes Replica::apply(const Changeset& changeset, const Result<Body>& body) {
     if (!mutant(Mutant::depth_is_not_learnt)) depth_ = std::max(depth_, changeset.depth);
     tidy(changes);
     return changes;
+}
+
+void Replica::prefetch(std::span<const Body> bodies) const {
+    std::array<std::uint32_t, prefetched_max> hashes;
+    std::size_t count = 0;
+    for (const auto& body : bodies) {
+        for (const auto& put : body.puts) {
+            if (count == prefetched_max) break;
+            state_.prefetch_slot(hashes[count++] = state_.hashed(body.slot(put)).hash);
+        }
+    }
+    for (std::size_t i = 0; i < count; ++i) state_.prefetch_entry(hashes[i]);
+    for (std::size_t i = 0; i < count; ++i) state_.prefetch_dot(hashes[i]);
 }
 
 void Replica::check() const {

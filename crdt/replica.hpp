@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <vector>
 
 #include "crdt/changeset.hpp"
@@ -45,7 +46,11 @@ class Replica {
     Replica(const Replica&) = delete;
     Replica& operator=(const Replica&) = delete;
 
-    const State& state() const { return state_; }
+    /// Inside a transaction, with all of its writes so far.
+    const State& state() const {
+        if (transaction_ != nullptr) settle();
+        return state_;
+    }
     SpaceId space() const { return space_; }
     const Heads& heads() const { return heads_; }
     /// The greatest depth applied; what is written next is one deeper.
@@ -76,9 +81,21 @@ class Replica {
 
     // -- others' changesets
     /// A dot that must be covered before `changeset` can be applied (rule 2); nothing when it is deliverable.
-    std::optional<Dot> missing(const Changeset& changeset, const Result<Body>& body) const;
-    /// Applies a deliverable changeset whole (rule 3). A faulty body is void: only its dots count (rule 4). O(k log n).
-    Changes apply(const Changeset& changeset, const Result<Body>& body);
+    std::optional<Dot> missing(const Changeset& changeset, const Body* body) const;
+    /// Applies a deliverable changeset whole (rule 3). A void body is nullptr: only the dots count (rule 4). O(k log
+    /// n).
+    Changes apply(const Changeset& changeset, const Body* body);
+    /// The same, of a body as `decode_body` returns it.
+    std::optional<Dot> missing(const Changeset& changeset, const Result<Body>& body) const {
+        return missing(changeset, body ? &*body : nullptr);
+    }
+    Changes apply(const Changeset& changeset, const Result<Body>& body) {
+        return apply(changeset, body ? &*body : nullptr);
+    }
+    /// A hint: these bodies will be applied soon. Most of an apply is waiting for memory; what all of them will touch
+    /// is fetched at once. Changes nothing. O(operations), of which the first `prefetched_max` count.
+    void prefetch(std::span<const Body> bodies) const;
+    static constexpr std::size_t prefetched_max = 64;
 
     /// Recomputes the invariants; O(n log n).
     void check() const;
@@ -102,7 +119,9 @@ class Replica {
         std::size_t bytes;
     };
 
+    void settle() const;
     bool removable(const Entry& entry, bool trim, const Origin& by) const;
+    Handle superseded(const Changeset& changeset, const Body& body, const HashedSlot& slot, const Origin& by) const;
     void remove_run(Origin& origin, const DotRun& run, bool trim, const Origin& by, Changes& changes);
     Stamp write_puts(BodyWriter& writer, Origin& own, const Changeset& header);
     void write_removals(BodyWriter& writer, Changeset& header);
@@ -114,7 +133,7 @@ class Replica {
     Depth depth_ = 0;
     std::optional<ReplicaId> self_;
     std::optional<Window> window_;
-    bool in_transaction_ = false;
+    Transaction* transaction_ = nullptr;  ///< the one that writes now
     bool gathers_ = true;
 };
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "crdt/entry.hpp"
+#include "crdt/prefetch.hpp"
 
 namespace starling::crdt {
 
@@ -23,6 +24,13 @@ class SeqIndex {
     void set(Seq seq, Handle handle);
     /// The seq is live and dies. As `find`.
     void clear(Seq seq);
+    /// A hint: this seq will be found or cleared soon.
+    void prefetch_seq(Seq seq) const {
+        if (const auto* block = block_of(seq)) {
+            prefetch(block);
+            prefetch(&block->at[seq % block_seqs]);
+        }
+    }
     /// The greatest live seq; 0 where there is none. O(empty blocks at the end).
     Seq top() const;
 

@@ -93,15 +93,29 @@ void SlotIndex::unlink(Handle handle) {
         arena_.at(entry.previous).next = entry.next;
         return;
     }
-    leave_order(handle);
     const auto at = cell_of(handle, hashed(entry.slot()).hash);
     if (entry.next != 0) {
         cells_[at].first = entry.next;
-        enter_order(entry.next);
+        replace_in_order(handle, entry.next);
         return;
     }
+    leave_order(handle);
     erase_cell(at);
     --count_;
+}
+
+void SlotIndex::replace(Handle old, Handle fresh, const HashedSlot& slot) {
+    const auto& was = arena_.at(old);
+    auto& entry = arena_.at(fresh);
+    entry.next = was.next;
+    entry.previous = was.previous;
+    if (was.next != 0) arena_.at(was.next).previous = fresh;
+    if (was.previous != 0) {
+        arena_.at(was.previous).next = fresh;
+        return;
+    }
+    cells_[cell_of(old, slot.hash)].first = fresh;
+    replace_in_order(old, fresh);
 }
 
 // -- the order
@@ -113,22 +127,33 @@ void SlotIndex::enter_order(Handle first) const {
 }
 
 void SlotIndex::leave_order(Handle first) {
-    const auto place = arena_.at(first).order;
-    if (place == in_tree) {
-        tree_.erase(first);
-        return;
+    const auto order = arena_.at(first).order;
+    const auto place = order & ~in_tree;
+    if (order == place) {
+        waiting_[place] = waiting_.back();
+        arena_.at(waiting_[place]).order = place;
+        waiting_.pop_back();
+    } else {
+        tree_.erase(nodes_[place]);
+        nodes_[place] = nodes_.back();
+        if (place + 1 < nodes_.size()) arena_.at(nodes_[place]->first).order = order;
+        nodes_.pop_back();
     }
-    waiting_[place] = waiting_.back();
-    arena_.at(waiting_[place]).order = place;
-    waiting_.pop_back();
+}
+
+void SlotIndex::replace_in_order(Handle first, Handle by) {
+    const auto order = arena_.at(first).order;
+    const auto place = order & ~in_tree;
+    arena_.at(by).order = order;
+    (order == place ? waiting_[place] : nodes_[place]->first) = by;
 }
 
 void SlotIndex::bring_order() const {
     if (waiting_.empty()) return;
     std::sort(waiting_.begin(), waiting_.end(), BySlot{&arena_});
     for (const auto first : waiting_) {
-        tree_.insert(first);
-        arena_.at(first).order = in_tree;
+        arena_.at(first).order = std::uint32_t(nodes_.size()) | in_tree;
+        nodes_.push_back(tree_.insert(Node{first}).first);
     }
     std::vector<Handle>().swap(waiting_);
 }
@@ -145,9 +170,10 @@ std::size_t SlotIndex::check() const {
         const auto slot = hashed(first.slot());
         STARLING_ASSERT(slot.hash == cell.hash && find_first(slot) == cell.first, "a slot is found by its hash");
         STARLING_ASSERT(first.previous == 0, "the first entry has none before it");
-        if (first.order == in_tree) {
-            const auto at = tree_.find(cell.first);
-            STARLING_ASSERT(at != tree_.end() && *at == cell.first, "the first entry stands for its slot in the tree");
+        if ((first.order & in_tree) != 0) {
+            const auto at = nodes_.at(first.order & ~in_tree);
+            STARLING_ASSERT(at->first == cell.first && tree_.find(slot.slot) == at,
+                            "the first entry stands for its slot in the tree");
         } else {
             STARLING_ASSERT(waiting_.at(first.order) == cell.first, "the first entry stands for its slot in the list");
         }
@@ -156,7 +182,8 @@ std::size_t SlotIndex::check() const {
             STARLING_ASSERT(next.previous == at && next.slot() == slot.slot, "entries of a slot are linked both ways");
         }
     }
-    STARLING_ASSERT(slots == count_ && slots == waiting_.size() + tree_.size(), "slots are counted, and all in order");
+    STARLING_ASSERT(slots == count_ && slots == waiting_.size() + tree_.size() && nodes_.size() == tree_.size(),
+                    "slots are counted, and all in order");
     return entries;
 }
 

@@ -8,6 +8,7 @@
 
 #include "crdt/entry.hpp"
 #include "crdt/hash.hpp"
+#include "crdt/prefetch.hpp"
 
 namespace starling::crdt {
 
@@ -65,8 +66,26 @@ class SlotIndex {
 
     /// Adds an entry to its slot. Expected O(1), amortised.
     void link(Handle entry, const HashedSlot& slot);
-    /// Takes an entry out of its slot. Expected O(1); O(log n) when it was the last of a slot that is in the tree.
+    /// Takes an entry out of its slot. Expected O(1), amortised.
     void unlink(Handle entry);
+    /// Puts `fresh` where `old` is, an entry of the same slot: no search in the order. Expected O(1).
+    void replace(Handle old, Handle fresh, const HashedSlot& slot);
+
+    // -- hints (crdt/prefetch.hpp): a write of a slot with this hash will come
+    void prefetch_cell(std::uint32_t hash) const {
+        if (!cells_.empty()) prefetch(&cells_[hash & (cells_.size() - 1)]);
+    }
+    /// The entry that a find would look at first, judged by the hash alone; 0 where there is none.
+    Handle likely(std::uint32_t hash) const {
+        if (cells_.empty()) return 0;
+        const auto mask = cells_.size() - 1;
+        auto at = hash & mask;
+        while (cells_[at].first != 0 && cells_[at].hash != hash) at = (at + 1) & mask;
+        return cells_[at].first;
+    }
+    void prefetch_order(const Entry& first) const {
+        if ((first.order & in_tree) == 0) prefetch(&waiting_[first.order]);
+    }
 
     /// Calls `visit(slot, entries)` for the slots of (type, key) in field order, and stops where it returns false.
     /// O(new slots log n) once, then O(log n + visited).
@@ -74,7 +93,7 @@ class SlotIndex {
     void each_from(const SlotView& from, Visit visit) const {
         bring_order();
         for (auto at = tree_.lower_bound(from); at != tree_.end(); ++at) {
-            if (!visit(arena_.at(*at).slot(), SlotEntries(arena_, *at))) return;
+            if (!visit(arena_.at(at->first).slot(), SlotEntries(arena_, at->first))) return;
         }
     }
 
@@ -82,18 +101,25 @@ class SlotIndex {
     std::size_t check() const;
 
   private:
+    /// A slot in the tree, by the entry that stands for it: any of the slot's, so that it may be replaced in place.
+    struct Node {
+        mutable Handle first;
+    };
     struct BySlot {
         using is_transparent = void;
         const EntryArena* arena;
-        bool operator()(Handle a, Handle b) const { return arena->at(a).slot() < arena->at(b).slot(); }
-        bool operator()(Handle a, const SlotView& b) const { return arena->at(a).slot() < b; }
-        bool operator()(const SlotView& a, Handle b) const { return a < arena->at(b).slot(); }
+        bool operator()(const Node& a, const Node& b) const { return slot(a.first) < slot(b.first); }
+        bool operator()(const Node& a, const SlotView& b) const { return slot(a.first) < b; }
+        bool operator()(const SlotView& a, const Node& b) const { return a < slot(b.first); }
+        bool operator()(Handle a, Handle b) const { return slot(a) < slot(b); }
+        SlotView slot(Handle handle) const { return arena->at(handle).slot(); }
     };
+    using Tree = std::set<Node, BySlot>;
     struct Cell {
         std::uint32_t hash;
         Handle first;  ///< 0: the cell is free
     };
-    static constexpr std::uint32_t in_tree = UINT32_MAX;
+    static constexpr std::uint32_t in_tree = std::uint32_t{1} << 31;  // beside a place in `nodes_`, not in `waiting_`
     static constexpr std::size_t cells_least = 16;
 
     Handle find_first(const HashedSlot& slot) const;
@@ -102,6 +128,7 @@ class SlotIndex {
     void erase_cell(std::size_t at);
     void enter_order(Handle first) const;
     void leave_order(Handle first);
+    void replace_in_order(Handle first, Handle by);
     void bring_order() const;
 
     const EntryArena& arena_;
@@ -110,7 +137,8 @@ class SlotIndex {
     std::size_t count_ = 0;
     // What order there is among the slots is no part of what they are: reading may complete it.
     mutable std::vector<Handle> waiting_;
-    mutable std::set<Handle, BySlot> tree_;
+    mutable Tree tree_;
+    mutable std::vector<Tree::iterator> nodes_;  ///< of the tree, so that none is searched for
 };
 
 }  // namespace starling::crdt

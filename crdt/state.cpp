@@ -138,18 +138,39 @@ void State::index(Handle handle, const HashedSlot& slot) {
     ++live_count_;
 }
 
-Entry& State::insert(Origin& origin, Seq seq, const HashedSlot& slot, Stamp stamp, Depth depth, BytesView value,
+Handle State::insert(Origin& origin, Seq seq, const HashedSlot& slot, Stamp stamp, Depth depth, BytesView value,
                      bool sealed) {
-    const auto handle = arena_.make(slot.slot, value);
+    const auto handle = make(slot.slot, value);
+    admit(handle, 0, origin, seq, slot.hash, stamp, depth, sealed);
+    return handle;
+}
+
+void State::admit(Handle handle, Handle instead, Origin& origin, Seq seq, std::uint32_t slot_hash, Stamp stamp,
+                  Depth depth, bool sealed) {
     auto& entry = arena_.at(handle);
     entry.origin = &origin;
     entry.seq = seq;
     entry.stamp = stamp;
     entry.depth = depth;
     entry.sealed = sealed;
-    index(handle, slot);
+    const HashedSlot slot{entry.slot(), slot_hash};
+    if (instead == 0) {
+        index(handle, slot);
+    } else {
+        const auto& old = arena_.at(instead);
+        slots_.replace(instead, handle, slot);
+        origin_of(old).live.clear(old.seq);
+        origin.live.set(seq, handle);
+        count_out(origin_of(old), old);
+    }
     if (sealed) count_in(origin, entry);
-    return entry;
+}
+
+void State::count_out(Origin& origin, const Entry& entry) {
+    if (!entry.sealed || mutant(Mutant::fingerprint_only_grows)) return;
+    const auto hash = entry_hash(entry);
+    origin.sum -= hash;
+    fingerprint_ -= hash;
 }
 
 void State::detach(Handle handle) {
@@ -164,10 +185,7 @@ void State::detach(Handle handle) {
     }
     origin.live.clear(entry.seq);
     --live_count_;
-    if (!entry.sealed || mutant(Mutant::fingerprint_only_grows)) return;
-    const auto hash = entry_hash(entry);
-    origin.sum -= hash;
-    fingerprint_ -= hash;
+    count_out(origin, entry);
 }
 
 void State::attach(Handle handle) {

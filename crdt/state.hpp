@@ -14,6 +14,7 @@
 #include "crdt/dots.hpp"
 #include "crdt/entry.hpp"
 #include "crdt/hash.hpp"
+#include "crdt/prefetch.hpp"
 #include "crdt/seq_index.hpp"
 #include "crdt/slot_index.hpp"
 
@@ -94,8 +95,14 @@ class State {
     HashedSlot hashed(const SlotView& slot) const { return slots_.hashed(slot); }
     SlotEntries entries(const HashedSlot& slot) const { return slots_.find(slot); }
     /// A new live entry; `sealed` unless it belongs to the open window.
-    Entry& insert(Origin& origin, Seq seq, const HashedSlot& slot, Stamp stamp, Depth depth, BytesView value,
+    Handle insert(Origin& origin, Seq seq, const HashedSlot& slot, Stamp stamp, Depth depth, BytesView value,
                   bool sealed);
+    /// An entry that is in no index yet: only its slot and value are set. `admit` makes it live.
+    Handle make(const SlotView& slot, BytesView value) { return arena_.make(slot, value); }
+    /// As `insert`, of an entry that was made before. It takes the place of `instead`, an entry of the same slot that
+    /// is detached by this, where that is not 0.
+    void admit(Handle handle, Handle instead, Origin& origin, Seq seq, std::uint32_t slot_hash, Stamp stamp,
+               Depth depth, bool sealed);
     /// Takes a live entry out of all indexes and sums. It stays readable until it is released or attached again.
     void detach(Handle handle);
     void attach(Handle handle);
@@ -108,12 +115,27 @@ class State {
     void seal(Handle handle, Depth depth);
     void raise(Origin& origin, Seq seen, Stamp last_stamp);
 
+    // -- hints: a write of a slot with this hash will come. Three steps, each of which needs what the one before
+    // fetched.
+    void prefetch_slot(std::uint32_t slot_hash) const { slots_.prefetch_cell(slot_hash); }
+    void prefetch_entry(std::uint32_t slot_hash) const {
+        if (const auto handle = slots_.likely(slot_hash); handle != 0) prefetch(&arena_.at(handle));
+    }
+    void prefetch_dot(std::uint32_t slot_hash) const {
+        const auto handle = slots_.likely(slot_hash);
+        if (handle == 0) return;
+        const auto& entry = arena_.at(handle);
+        entry.origin->live.prefetch_seq(entry.seq);
+        slots_.prefetch_order(entry);
+    }
+
     /// Recomputes every invariant; O(n log n). For tests and simulation.
     void check() const;
 
   private:
     void index(Handle handle, const HashedSlot& slot);
     void count_in(Origin& origin, const Entry& entry);
+    void count_out(Origin& origin, const Entry& entry);
     void check_origin(const Origin& origin) const;
 
     EntryArena arena_;

@@ -27,9 +27,9 @@ bool Transaction::must_cut_first(const Replica& replica) {
 Transaction::Transaction(Replica& replica, Stamp stamp)
     : replica_(replica), origin_(replica.state_.touch(replica.self_.value_or(ReplicaId{}))), stamp_(stamp) {
     STARLING_ASSERT(replica.self_, "a life begins before the first write");
-    STARLING_ASSERT(!replica.in_transaction_, "transactions do not nest");
+    STARLING_ASSERT(replica.transaction_ == nullptr, "transactions do not nest");
     STARLING_ASSERT(!must_cut_first(replica), "a full window is cut before a transaction");
-    replica.in_transaction_ = true;
+    replica.transaction_ = this;
     if (!replica.window_) {
         replica.window_ = Replica::Window{origin_.seen + 1, origin_.seen + 1, {}, {}, 0};
         opened_window_ = true;
@@ -70,28 +70,40 @@ bool Transaction::reserve(std::size_t bytes) {
     return !fault_;
 }
 
-void Transaction::insert(const HashedSlot& slot, BytesView value) {
-    const auto depth = std::min(depth_max, replica_.depth_ + 1);
-    const auto seq = next_++;
-    replica_.state_.insert(origin_, seq, slot, stamp_, depth, value, false);
-    steps_.push_back({origin_.live.find(seq), true, false});
+// -- puts and drops: queued, then run
+// ------------------------------------------------------------------------------------
+
+void Transaction::enqueue(const SlotView& slot, BytesView value, bool put) {
+    if (tail_ - head_ == queue_max) run_next();
+    auto& state = replica_.state_;
+    const auto at = [this](unsigned back) { return queue_[(tail_ - back) % queue_max].hash; };
+    queue_[tail_++ % queue_max] = {state.make(slot, value), state.hashed(slot).hash, put};
+    state.prefetch_slot(at(1));
+    if (tail_ - head_ > entry_after) state.prefetch_entry(at(1 + entry_after));
+    if (tail_ - head_ > dot_after) state.prefetch_dot(at(1 + dot_after));
 }
 
-void Transaction::remove(Handle handle, bool trim) {
-    auto& window = *replica_.window_;
-    const auto& entry = replica_.state_.at(handle);
-    auto& origin = replica_.state_.origin_of(entry);
-    const bool other = &origin != &origin_;
-    if (other && !origin.named) {
-        if (window.named.size() - named_before_ >= transaction_refs_max)
-            return fail({FaultCode::too_large, "a transaction removes what at most 2048 replicas wrote"});
-        origin.named = true;
-        window.named.push_back(&origin);
+void Transaction::run_next() {
+    const auto operation = queue_[head_++ % queue_max];
+    const HashedSlot slot{replica_.state_.at(operation.entry).slot(), operation.hash};
+    if (operation.put) {
+        run_put(operation.entry, slot);
+    } else {
+        run_drop(slot);
+        replica_.state_.release(operation.entry);
     }
-    const bool named = (other || entry.seq < window.first) && !mutant(Mutant::removals_are_forgotten);
-    if (named) window.removed.push_back({&origin, entry.seq, trim});
-    replica_.state_.detach(handle);
-    steps_.push_back({handle, false, named});
+}
+
+void Transaction::put(const SlotView& slot, BytesView value) {
+    if (slot.type == Type::counter && !mutant(Mutant::counter_takes_all))
+        return put_own(slot, value);  // other replicas' entries are theirs (rule 4)
+    if (valid(slot, value) && reserve(put_overhead_bytes + slot.key.size() + slot.field.size() + value.size()))
+        enqueue(slot, value, true);
+}
+
+void Transaction::drop(const SlotView& slot) {
+    if (slot.type == Type::counter) return fail({FaultCode::refused, "a counter is not erased"});
+    if (valid(slot, packed_nil())) enqueue(slot, {}, false);
 }
 
 namespace {
@@ -100,62 +112,100 @@ std::size_t count_of(const SlotEntries& entries) {
 }
 }  // namespace
 
-void Transaction::put(const SlotView& slot, BytesView value) {
-    if (slot.type == Type::counter && !mutant(Mutant::counter_takes_all))
-        return put_own(slot, value);  // other replicas' entries are theirs (rule 4)
-    if (!valid(slot, value)) return;
-    const auto hashed = replica_.state_.hashed(slot);
-    auto observed = replica_.state_.entries(hashed);
-    if (!reserve(put_overhead_bytes + slot.key.size() + slot.field.size() + value.size() +
-                 count_of(observed) * removal_overhead_bytes))
-        return;
-    for (; !observed.empty() && !fault_; observed = replica_.state_.entries(hashed)) {
-        if (mutant(Mutant::put_keeps_observed)) break;
-        remove(observed.first(), false);
+void Transaction::run_put(Handle fresh, const HashedSlot& slot) {
+    auto& state = replica_.state_;
+    SlotEntries observed = state.entries(slot);
+    auto left = mutant(Mutant::put_keeps_observed) ? 0 : count_of(observed);
+    if (!reserve(left * removal_overhead_bytes)) return state.release(fresh);
+    for (; left > 1; --left) {
+        if (!remove(observed.first(), false)) return state.release(fresh);
+        observed = state.entries(slot);
     }
-    if (!fault_) insert(hashed, value);
+    const Handle instead = left == 1 ? observed.first() : 0;
+    if (instead != 0 && !note_removed(instead, false)) return state.release(fresh);
+    admit(fresh, instead, slot.hash);
 }
+
+void Transaction::run_drop(const HashedSlot& slot) {
+    SlotEntries observed = replica_.state_.entries(slot);
+    if (observed.empty() || !reserve(count_of(observed) * removal_overhead_bytes)) return;
+    for (; !observed.empty(); observed = replica_.state_.entries(slot)) {
+        if (!remove(observed.first(), false)) return;
+        if (mutant(Mutant::drop_takes_one)) break;
+    }
+    if (!mutant(Mutant::removing_takes_no_dot)) ++next_;
+}
+
+void Transaction::admit(Handle fresh, Handle instead, std::uint32_t slot_hash) {
+    const auto depth = std::min(depth_max, replica_.depth_ + 1);
+    replica_.state_.admit(fresh, instead, origin_, next_++, slot_hash, stamp_, depth, false);
+    steps_.push_back({fresh, true, false});
+}
+
+/// What the window and a rollback must know of an entry that is about to go.
+bool Transaction::note_removed(Handle handle, bool trim) {
+    auto& window = *replica_.window_;
+    const auto& entry = replica_.state_.at(handle);
+    auto& origin = replica_.state_.origin_of(entry);
+    const bool other = &origin != &origin_;
+    if (other && !origin.named) {
+        if (window.named.size() - named_before_ >= transaction_refs_max) {
+            fail({FaultCode::too_large, "a transaction removes what at most 2048 replicas wrote"});
+            return false;
+        }
+        origin.named = true;
+        window.named.push_back(&origin);
+    }
+    const bool named = (other || entry.seq < window.first) && !mutant(Mutant::removals_are_forgotten);
+    if (named) window.removed.push_back({&origin, entry.seq, trim});
+    steps_.push_back({handle, false, named});
+    return true;
+}
+
+bool Transaction::remove(Handle handle, bool trim) {
+    if (!note_removed(handle, trim)) return false;
+    replica_.state_.detach(handle);
+    return true;
+}
+
+// -- what needs no queue
+// --------------------------------------------------------------------------------------------------
 
 Handle Transaction::own(const SlotEntries& entries) const {
     const auto at = std::find_if(entries.begin(), entries.end(), [&](const auto* e) { return e->origin == &origin_; });
     return at == entries.end() ? 0 : at.handle();
 }
 
-const Entry* Transaction::own_entry(const SlotView& slot) const {
+const Entry* Transaction::own_entry(const HashedSlot& slot) {
+    settle();
     const auto handle = own(replica_.state_.entries(slot));
     return handle == 0 ? nullptr : &replica_.state_.at(handle);
 }
 
 void Transaction::put_own(const SlotView& slot, BytesView value) {
-    if (mutant(Mutant::counter_takes_all)) return put(slot, value);
-    if (!valid(slot, value) ||
-        !reserve(put_overhead_bytes + removal_overhead_bytes + slot.key.size() + slot.field.size() + value.size()))
+    put_own(hashed(slot), value);
+}
+
+void Transaction::put_own(const HashedSlot& slot, BytesView value) {
+    if (mutant(Mutant::counter_takes_all)) return put(slot.slot, value);
+    settle();
+    if (!valid(slot.slot, value) || !reserve(put_overhead_bytes + removal_overhead_bytes + slot.slot.key.size() +
+                                             slot.slot.field.size() + value.size()))
         return;
-    const auto hashed = replica_.state_.hashed(slot);
-    if (const auto mine = own(replica_.state_.entries(hashed)); mine != 0) remove(mine, false);
-    insert(hashed, value);
+    const auto mine = own(replica_.state_.entries(slot));
+    if (mine != 0 && !note_removed(mine, false)) return;
+    admit(replica_.state_.make(slot.slot, value), mine, slot.hash);
 }
 
 void Transaction::append(BytesView key, BytesView value) {
+    settle();
     const SlotView slot{Type::journal, key, packed_nil()};
     if (valid(slot, value) && reserve(put_overhead_bytes + key.size() + value.size()))
-        insert({slot, 0}, value);  // journals are in no table
-}
-
-void Transaction::drop(const SlotView& slot) {
-    if (slot.type == Type::counter) return fail({FaultCode::refused, "a counter is not erased"});
-    if (!valid(slot, packed_nil())) return;
-    const auto hashed = replica_.state_.hashed(slot);
-    auto observed = replica_.state_.entries(hashed);
-    if (observed.empty() || !reserve(count_of(observed) * removal_overhead_bytes)) return;
-    for (; !observed.empty() && !fault_; observed = replica_.state_.entries(hashed)) {
-        remove(observed.first(), false);
-        if (mutant(Mutant::drop_takes_one)) break;
-    }
-    if (!mutant(Mutant::removing_takes_no_dot)) ++next_;
+        admit(replica_.state_.make(slot, value), 0, 0);  // journals are in no table
 }
 
 void Transaction::trim(BytesView key, const Dot& last) {
+    settle();
     if (!valid({Type::journal, key, packed_nil()}, packed_nil())) return;
     const auto& journal = replica_.state_.journal(key);
     const auto* end = replica_.state_.find(last);
@@ -164,7 +214,7 @@ void Transaction::trim(BytesView key, const Dot& last) {
                                              std::next(journal.find(end), mutant(Mutant::trim_leaves_last) ? 0 : 1));
     if (!reserve(observed.size() * removal_overhead_bytes)) return;
     for (const auto* entry : observed) {
-        if (!fault_) remove(entry->origin->live.find(entry->seq), true);
+        if (!remove(entry->origin->live.find(entry->seq), true)) return;
     }
     ++next_;
 }
@@ -186,6 +236,7 @@ Changes Transaction::finish() {
 }
 
 Result<Changes> Transaction::commit() {
+    settle();
     if (fault_) {
         rollback();
         return *fault_;
@@ -193,11 +244,13 @@ Result<Changes> Transaction::commit() {
     replica_.window_->next = next_;
     replica_.window_->bytes += bytes_;
     if (next_ == first_ && opened_window_) replica_.window_.reset();  // it wrote nothing
-    replica_.in_transaction_ = live_ = false;
+    replica_.transaction_ = nullptr;
+    live_ = false;
     return finish();
 }
 
 void Transaction::rollback() {
+    for (; head_ != tail_; ++head_) replica_.state_.release(queue_[head_ % queue_max].entry);
     auto& window = *replica_.window_;
     for (auto step = steps_.rbegin(); step != steps_.rend(); ++step) {
         if (step->came) {
@@ -210,7 +263,8 @@ void Transaction::rollback() {
     steps_.clear();
     for (; window.named.size() > named_before_; window.named.pop_back()) window.named.back()->named = false;
     if (opened_window_) replica_.window_.reset();
-    replica_.in_transaction_ = live_ = false;
+    replica_.transaction_ = nullptr;
+    live_ = false;
 }
 
 }  // namespace starling::crdt

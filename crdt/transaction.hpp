@@ -2,6 +2,7 @@
 // it back. It ends in commit (its operations join the open window) or in rollback (no dot is taken).
 #pragma once
 
+#include <array>
 #include <optional>
 #include <vector>
 
@@ -11,7 +12,11 @@ namespace starling::crdt {
 
 /// Every operation takes a dot and names the observed dots that it removes; one that would change nothing is no
 /// operation. The first fault is kept, turns later operations into nothing, and makes commit roll back.
-/// Thread rule: that of its replica, which takes no other call while the transaction lives.
+///
+/// Most of a write is waiting for memory: a cell of the table, then the entry that it names, then the block of that
+/// entry's dot. So puts and drops queue, while what they will touch is fetched for several of them at once, and are run
+/// in order. Whoever reads the replica's state meanwhile finds all of them done.
+/// Thread rule: that of its replica, which takes no other call but `state()` while the transaction lives.
 class Transaction {
   public:
     /// The replica must have a life. Cuts nothing itself: a caller cuts the window first when `must_cut_first`.
@@ -23,7 +28,7 @@ class Transaction {
     /// True when the open window leaves no room for a whole transaction (rule 4's limits).
     static bool must_cut_first(const Replica& replica);
 
-    const State& state() const { return replica_.state_; }
+    const State& state() const { return replica_.state(); }
 
     /// Supersedes the observed entries of the slot, whatever their stamps.
     void put(const SlotView& slot, BytesView value);
@@ -36,11 +41,15 @@ class Transaction {
     /// Removes the entries of a journal up to and including `last` in causal order.
     void trim(BytesView key, const Dot& last);
 
+    /// A slot to be asked for twice.
+    HashedSlot hashed(const SlotView& slot) const { return replica_.state_.hashed(slot); }
+    void put_own(const HashedSlot& slot, BytesView value);
     /// This replica's own entry in a slot; nullptr where it has none.
-    const Entry* own_entry(const SlotView& slot) const;
+    const Entry* own_entry(const HashedSlot& slot);
     /// True once an operation has taken a dot.
-    bool wrote() const { return next_ > first_; }
+    bool wrote() { return settle(), next_ > first_; }
     void fail(Fault fault);
+    /// Known at once where the operation itself is at fault; what is too much in sum may show some operations later.
     const std::optional<Fault>& fault() const { return fault_; }
 
     /// Ends the transaction. What changed, for watchers; or the fault, everything being as before.
@@ -48,6 +57,19 @@ class Transaction {
     void rollback();
 
   private:
+    friend class Replica;  // settles before it is read
+
+    /// A put or a drop that waits for the memory that it will touch. `entry` holds its slot and value, in no index yet.
+    struct Queued {
+        Handle entry;
+        std::uint32_t hash;
+        bool put;
+    };
+    static constexpr unsigned queue_max = 16;
+    // So many operations later what a fetch asked for has come.
+    static constexpr unsigned entry_after = 4;
+    static constexpr unsigned dot_after = 9;
+
     /// What rolling back must turn around: an entry that came, or one that went and is kept aside until the end.
     struct Step {
         Handle entry;
@@ -57,8 +79,16 @@ class Transaction {
 
     bool valid(const SlotView& slot, BytesView value);
     bool reserve(std::size_t bytes);
-    void insert(const HashedSlot& slot, BytesView value);
-    void remove(Handle handle, bool trim);
+    void enqueue(const SlotView& slot, BytesView value, bool put);
+    void run_next();
+    void run_put(Handle fresh, const HashedSlot& slot);
+    void run_drop(const HashedSlot& slot);
+    void settle() {
+        while (head_ != tail_) run_next();
+    }
+    void admit(Handle fresh, Handle instead, std::uint32_t slot_hash);
+    bool note_removed(Handle handle, bool trim);
+    bool remove(Handle handle, bool trim);
     Handle own(const SlotEntries& entries) const;
     Changes finish();
 
@@ -71,6 +101,8 @@ class Transaction {
     std::size_t named_before_ = 0;  ///< replicas that the window named before this transaction
     bool opened_window_ = false;
     bool live_ = true;
+    std::array<Queued, queue_max> queue_;
+    unsigned head_ = 0, tail_ = 0;  ///< of the queue; they only grow
     std::vector<Step> steps_;
     std::optional<Fault> fault_;
 };

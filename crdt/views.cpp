@@ -51,7 +51,7 @@ std::int64_t Counter::read(const State& state, BytesView key) {
 }
 
 void Counter::add(Transaction& tx, BytesView key, std::int64_t amount) {
-    const auto slot = slot_view(Type::counter, key);
+    const auto slot = tx.hashed(slot_view(Type::counter, key));
     const auto* mine = tx.own_entry(slot);
     std::int64_t total = mine == nullptr || mutant(Mutant::counter_starts_anew) ? 0 : total_of(*mine);
     if (__builtin_add_overflow(total, amount, &total))

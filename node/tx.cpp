@@ -22,8 +22,8 @@ void Tx::Inner::fail_if_faulty() {
 namespace {
 
 /// Would this node's own part of a counter leave the range of its type?
-bool overflows(const crdt::Transaction& tx, const std::string& key, std::int64_t amount) {
-    const auto* mine = tx.own_entry(crdt::slot_of(crdt::Type::counter, key));
+bool overflows(crdt::Transaction& tx, const std::string& key, std::int64_t amount) {
+    const auto* mine = tx.own_entry(tx.hashed(crdt::slot_view(crdt::Type::counter, key)));
     std::int64_t total = mine == nullptr ? 0 : crdt::integer_value(mine->value()).value_or(0);
     return __builtin_add_overflow(total, amount, &total);
 }
