@@ -55,23 +55,45 @@ std::size_t EntryArena::class_of(std::size_t& units) {
     return exact_units_max + (shift - 3) * 8 + (units >> shift) - 8;
 }
 
-Handle EntryArena::new_chunk(std::size_t units) {
-    Chunk memory(static_cast<std::byte*>(::operator new[](units * unit_bytes, chunk_alignment)));
+Handle EntryArena::add_chunk(std::byte* at, Pages memory) {
     if (!free_chunks_.empty()) {
         const auto chunk = free_chunks_.back();
         free_chunks_.pop_back();
-        chunks_[chunk] = std::move(memory);
+        chunks_[chunk] = at;
+        memory_[chunk] = std::move(memory);
         return chunk << chunk_bits;
     }
     STARLING_ASSERT(chunks_.size() < (std::size_t{1} << (32 - chunk_bits)), "entries take at most 32 GiB");
-    chunks_.push_back(std::move(memory));
+    chunks_.push_back(at);
+    memory_.push_back(std::move(memory));
     return Handle(chunks_.size() - 1) << chunk_bits;
+}
+
+Handle EntryArena::own_chunk(std::size_t units) {
+    auto memory = new_pages(units * unit_bytes);
+    auto* at = memory.get();
+    return add_chunk(at, std::move(memory));
+}
+
+Handle EntryArena::shared_chunk() {
+    constexpr auto chunk_units = std::size_t{1} << chunk_bits;
+    if (chunks_.size() < slabs_from_chunks) return own_chunk(chunk_units);
+    Pages memory;
+    if (spare_chunks_ == 0) {
+        memory = new_pages(slab_chunks * chunk_units * unit_bytes);
+        spare_ = memory.get();
+        spare_chunks_ = slab_chunks;
+    }
+    auto* at = spare_;
+    spare_ += chunk_units * unit_bytes;
+    --spare_chunks_;
+    return add_chunk(at, std::move(memory));
 }
 
 Handle EntryArena::take(std::size_t units) {
     if (units > shared_units_max) {
-        if (chunks_.empty()) chunks_.emplace_back();  // the first chunk's first handle is 0, which is none
-        return new_chunk(units);
+        if (chunks_.empty()) add_chunk(nullptr, {});  // the first chunk's first handle is 0, which is none
+        return own_chunk(units);
     }
     auto& free = free_[class_of(units)];
     if (free != 0) {
@@ -83,7 +105,7 @@ Handle EntryArena::take(std::size_t units) {
     if (fresh_units_ < units) {
         const bool first = chunks_.empty();
         const std::size_t skipped = first ? 64 / unit_bytes : 0;  // handle 0 is none
-        fresh_ = new_chunk(std::size_t{1} << chunk_bits) + Handle(skipped);
+        fresh_ = shared_chunk() + Handle(skipped);
         fresh_units_ = (std::size_t{1} << chunk_bits) - skipped;
     }
     const auto handle = fresh_;
@@ -95,7 +117,7 @@ Handle EntryArena::take(std::size_t units) {
 void EntryArena::release(Handle handle) {
     auto units = units_of(at(handle));
     if (units > shared_units_max) {
-        chunks_[handle >> chunk_bits].reset();
+        memory_[handle >> chunk_bits].reset();
         free_chunks_.push_back(handle >> chunk_bits);
         return;
     }

@@ -3,10 +3,9 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
-#include <new>
 #include <vector>
 
+#include "crdt/pages.hpp"
 #include "crdt/slot.hpp"
 
 namespace starling::crdt {
@@ -63,7 +62,7 @@ class EntryArena {
     Handle make(const SlotView& slot, BytesView value);
     void release(Handle handle);
     Entry& at(Handle handle) const {
-        return *reinterpret_cast<Entry*>(chunks_[handle >> chunk_bits].get() + (handle & chunk_mask) * unit_bytes);
+        return *reinterpret_cast<Entry*>(chunks_[handle >> chunk_bits] + (handle & chunk_mask) * unit_bytes);
     }
 
   private:
@@ -74,21 +73,22 @@ class EntryArena {
     static constexpr std::size_t exact_units_max = 64;     // up to here a size class is one size
     static constexpr std::size_t classes = exact_units_max + 1 + 6 * 8;
 
+    static constexpr std::size_t slab_chunks = 8;        // that are allocated at once …
+    static constexpr std::size_t slabs_from_chunks = 8;  // … when there are as many already
+
     static std::size_t units_of(const Entry& entry);
     /// Rounds up to the units of a size class, and tells the class.
     static std::size_t class_of(std::size_t& units);
-    Handle new_chunk(std::size_t units);
+    Handle add_chunk(std::byte* at, Pages memory);
+    Handle own_chunk(std::size_t units);
+    Handle shared_chunk();
     Handle take(std::size_t units);
 
-    /// Chunks begin at a cache line, so that blocks of one line lie in one.
-    static constexpr std::align_val_t chunk_alignment{64};
-    struct FreeChunk {
-        void operator()(std::byte* chunk) const { ::operator delete[](chunk, chunk_alignment); }
-    };
-    using Chunk = std::unique_ptr<std::byte[], FreeChunk>;
-
-    std::vector<Chunk> chunks_;
-    std::vector<Handle> free_chunks_;
+    std::vector<std::byte*> chunks_;
+    std::vector<Pages> memory_;        ///< of the chunk with the same number, and of the slab that follows it
+    std::vector<Handle> free_chunks_;  ///< numbers to be used again
+    std::byte* spare_ = nullptr;       ///< the rest of the youngest slab
+    std::size_t spare_chunks_ = 0;
     Handle free_[classes] = {};  // heads of lists; a free block holds the next one in its first bytes
     Handle fresh_ = 0;           // the next unit of the youngest shared chunk
     std::size_t fresh_units_ = 0;

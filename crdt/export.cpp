@@ -1,5 +1,7 @@
 #include "crdt/export.hpp"
 
+#include <array>
+
 #include "crdt/assert.hpp"
 #include "crdt/codec.hpp"
 #include "crdt/front_coding.hpp"
@@ -17,6 +19,7 @@ constexpr std::uint64_t entry_stamp = 4;      // a difference of stamps follows,
 constexpr std::uint64_t entry_depth = 8;      // a difference of depths follows, signed
 constexpr std::uint64_t entry_codes = 16;
 constexpr std::uint64_t origin_end = 16;
+constexpr std::size_t entry_bytes_min = 4;  // flags, a field that is all of the one before, a value
 
 /// What the next entry is coded from. Texts live on from one origin to the next, the rest begins anew.
 struct Previous {
@@ -81,7 +84,7 @@ Bytes encode_state(const Replica& replica) {
         if (origin.seen > 0) origins.push_back(&origin);  // not a life begun that wrote nothing
     }
     Writer writer;
-    writer.uint(format_now).uint(replica.space()).uint(replica.depth()).uint(origins.size());
+    writer.uint(format_now).uint(replica.space()).uint(replica.depth()).uint(state.live_count()).uint(origins.size());
     Previous previous;
     for (const auto* origin : origins) {
         writer.replica(origin->id).uint(origin->seen).uint(origin->last_stamp);
@@ -102,7 +105,7 @@ Bytes encode_state(const Replica& replica) {
 class StateReader {
   public:
     StateReader(BytesView bytes, Replica& replica, std::size_t texts_bytes_max)
-        : reader_(bytes), replica_(replica), texts_bytes_left_(texts_bytes_max) {}
+        : reader_(bytes), bytes_size_(bytes.size()), replica_(replica), texts_bytes_left_(texts_bytes_max) {}
 
     Result<bool> read() {
         const auto format = reader_.uint();
@@ -110,9 +113,12 @@ class StateReader {
         if (reader_.uint(UINT32_MAX) != replica_.space() && reader_.ok())
             return Fault{FaultCode::refused, "a state of another space"};
         replica_.depth_ = reader_.uint(depth_max);
+        const auto live = reader_.uint(bytes_size_ / entry_bytes_min);
+        if (reader_.ok()) replica_.state_.reserve(live);
         for (auto left = reader_.uint(); left > 0 && reader_.ok(); --left) read_origin();
         read_heads();
-        if (!reader_.done()) return Fault{FaultCode::malformed, "malformed state"};
+        if (!reader_.done() || replica_.state_.live_count() != live)
+            return Fault{FaultCode::malformed, "malformed state"};
         return true;
     }
 
@@ -145,22 +151,49 @@ class StateReader {
         state.raise(origin, seen, last_stamp);
         previous_.next_origin();
         for (auto code = reader_.uint(); reader_.ok() && code != origin_end; code = reader_.uint()) {
-            if (code >= entry_codes) return reader_.fail();
-            const auto value = read_entry(reader_, code, previous_);
-            const auto texts_bytes = previous_.key.size() + previous_.field.size() + value.size();
-            if (previous_.seq > seen || previous_.depth > replica_.depth_ || texts_bytes > texts_bytes_left_)
-                reader_.fail();
-            if (!reader_.ok()) return;
-            texts_bytes_left_ -= texts_bytes;
-            const SlotView slot{previous_.type, previous_.key, previous_.field};
-            state.insert(origin, previous_.seq, state.hashed(slot), previous_.stamp, previous_.depth, value, true);
+            if (code >= entry_codes) reader_.fail();
+            read_entry_of(origin, code);
         }
+        while (admitted_ != made_) admit_next(origin);
     }
 
+    void read_entry_of(Origin& origin, std::uint64_t code) {
+        auto& state = replica_.state_;
+        const auto value = read_entry(reader_, code, previous_);
+        const auto texts_bytes = previous_.key.size() + previous_.field.size() + value.size();
+        if (previous_.seq > origin.seen || previous_.depth > replica_.depth_ || texts_bytes > texts_bytes_left_)
+            reader_.fail();
+        if (!reader_.ok()) return;
+        texts_bytes_left_ -= texts_bytes;
+        if (made_ - admitted_ == queue_max) admit_next(origin);
+        const SlotView slot{previous_.type, previous_.key, previous_.field};
+        const auto hash = state.hashed(slot).hash;
+        state.prefetch_slot(hash);
+        queue_[made_++ % queue_max] = {state.make(slot, value), hash, previous_.seq, previous_.stamp, previous_.depth};
+    }
+
+    void admit_next(Origin& origin) {
+        const auto& next = queue_[admitted_++ % queue_max];
+        replica_.state_.admit(next.entry, 0, origin, next.seq, next.hash, next.stamp, next.depth, true);
+    }
+
+    /// An entry that waits until its cell of the table has come from memory.
+    struct Made {
+        Handle entry;
+        std::uint32_t hash;
+        Seq seq;
+        Stamp stamp;
+        Depth depth;
+    };
+    static constexpr unsigned queue_max = 16;
+
     Reader reader_;
+    std::size_t bytes_size_;
     Replica& replica_;
     Previous previous_;
     std::size_t texts_bytes_left_;
+    std::array<Made, queue_max> queue_;
+    unsigned made_ = 0, admitted_ = 0;
 };
 
 Result<bool> decode_state(BytesView bytes, Replica& replica, std::size_t texts_bytes_max) {

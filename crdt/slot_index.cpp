@@ -1,6 +1,7 @@
 #include "crdt/slot_index.hpp"
 
 #include <algorithm>
+#include <bit>
 
 #include "crdt/assert.hpp"
 
@@ -37,8 +38,14 @@ std::size_t SlotIndex::cell_of(Handle first, std::uint32_t hash) const {
     return at;
 }
 
-void SlotIndex::grow() {
-    std::vector<Cell> old(std::max(cells_least, cells_.size() * 2), Cell{0, 0});
+void SlotIndex::reserve(std::size_t slots) {
+    waiting_.reserve(slots);
+    const auto cells = std::bit_ceil(slots / 3 * 4 + cells_least);
+    if (cells > cells_.size()) grow(cells);
+}
+
+void SlotIndex::grow(std::size_t cells) {
+    PagedVector<Cell> old(cells, Cell{0, 0});
     old.swap(cells_);
     const auto mask = cells_.size() - 1;
     for (const auto& cell : old) {
@@ -66,7 +73,7 @@ void SlotIndex::erase_cell(std::size_t at) {
 void SlotIndex::link(Handle handle, const HashedSlot& slot) {
     auto& entry = arena_.at(handle);
     entry.previous = 0;
-    if (count_ + 1 > cells_.size() / 4 * 3) grow();
+    if (count_ + 1 > cells_.size() / 4 * 3) grow(std::max(cells_least, cells_.size() * 2));
     const auto mask = cells_.size() - 1;
     auto at = slot.hash & mask;
     for (; cells_[at].first != 0; at = (at + 1) & mask) {
@@ -155,7 +162,7 @@ void SlotIndex::bring_order() const {
         arena_.at(first).order = std::uint32_t(nodes_.size()) | in_tree;
         nodes_.push_back(tree_.insert(Node{first}).first);
     }
-    std::vector<Handle>().swap(waiting_);
+    PagedVector<Handle>().swap(waiting_);
 }
 
 // -- check

@@ -61,6 +61,8 @@ class SlotIndex {
     SlotIndex(const EntryArena& arena, const HashKey& key);
 
     HashedSlot hashed(const SlotView& slot) const;
+    /// Room for so many slots, at once instead of by doubling.
+    void reserve(std::size_t slots);
     /// Expected O(1).
     SlotEntries find(const HashedSlot& slot) const { return {arena_, find_first(slot)}; }
 
@@ -124,7 +126,7 @@ class SlotIndex {
 
     Handle find_first(const HashedSlot& slot) const;
     std::size_t cell_of(Handle first, std::uint32_t hash) const;
-    void grow();
+    void grow(std::size_t cells);
     void erase_cell(std::size_t at);
     void enter_order(Handle first) const;
     void leave_order(Handle first);
@@ -133,10 +135,10 @@ class SlotIndex {
 
     const EntryArena& arena_;
     HashKey key_;
-    std::vector<Cell> cells_;  ///< a power of two, at most three quarters full
+    PagedVector<Cell> cells_;  ///< a power of two, at most three quarters full
     std::size_t count_ = 0;
     // What order there is among the slots is no part of what they are: reading may complete it.
-    mutable std::vector<Handle> waiting_;
+    mutable PagedVector<Handle> waiting_;
     mutable Tree tree_;
     mutable std::vector<Tree::iterator> nodes_;  ///< of the tree, so that none is searched for
 };

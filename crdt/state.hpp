@@ -97,6 +97,8 @@ class State {
     /// A new live entry; `sealed` unless it belongs to the open window.
     Handle insert(Origin& origin, Seq seq, const HashedSlot& slot, Stamp stamp, Depth depth, BytesView value,
                   bool sealed);
+    /// Room for so many live entries, at once.
+    void reserve(std::size_t entries) { slots_.reserve(entries); }
     /// An entry that is in no index yet: only its slot and value are set. `admit` makes it live.
     Handle make(const SlotView& slot, BytesView value) { return arena_.make(slot, value); }
     /// As `insert`, of an entry that was made before. It takes the place of `instead`, an entry of the same slot that

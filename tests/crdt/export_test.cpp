@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include "crdt/clock.hpp"
+#include "crdt/codec.hpp"
 #include "crdt/difference.hpp"
 #include "crdt/views.hpp"
 
@@ -40,6 +41,15 @@ void fill(Replica& a, Replica& b, std::mt19937_64& random) {
         const auto changeset = *from.cut();
         (void)to.apply(changeset, decode_body(changeset));
     }
+}
+
+/// The bytes of a state that claims another number of live entries.
+Bytes with_live_count(const Bytes& bytes, std::uint64_t count) {
+    Reader reader(bytes);
+    Writer writer;
+    for (int i = 0; i < 3; ++i) writer.uint(reader.uint());  // format, space, depth
+    (void)reader.uint();
+    return writer.uint(count).raw(BytesView(bytes).substr(reader.position())).take();
 }
 
 }  // namespace
@@ -104,6 +114,9 @@ TEST_CASE("mangled bytes of a state are a fault, or a state that holds its invar
         if (i % 10 == 1) CHECK(encode_state(into).size() <= bytes.size());
     }
     CHECK(read > 0);
+    // One live entry more or less than there are: the count says how large the tables are made.
+    Replica counted(4);
+    CHECK_FALSE(decode_state(with_live_count(whole, a.state().live_count() + 1), counted));
     Replica other(5);
     CHECK(decode_state(whole, other).fault().code == FaultCode::refused);
 }

@@ -1,6 +1,7 @@
 // Each index beside its naive twin, over seeded operations.
 #include <algorithm>
 #include <map>
+#include <numeric>
 #include <random>
 #include <set>
 
@@ -65,6 +66,15 @@ TEST_CASE("the index of slots is a multimap in order, however lazy its order is"
                 index.link(handle, index.hashed(slot));
                 twin[slot].insert(handle);
                 all.push_back(handle);
+            } else if (random() % 2 == 0) {
+                auto& old = all[random() % all.size()];
+                const Slot slot(arena.at(old).slot());
+                const auto handle = arena.make(slot, Bytes(random() % 100, 'w'));
+                index.replace(old, handle, index.hashed(slot));
+                arena.release(old);
+                twin[slot].erase(old);
+                twin[slot].insert(handle);
+                old = handle;
             } else {
                 const auto place = random() % all.size();
                 const Slot slot(arena.at(all[place]).slot());
@@ -110,6 +120,19 @@ TEST_CASE("blocks of any size hold what was put into them, and are used again") 
         }
     }
     for (const auto& [handle, value] : blocks) CHECK(arena.at(handle).value() == value);
+}
+
+TEST_CASE("large pieces of memory are aligned, whole and given back") {
+    for (const auto bytes : {std::size_t{1}, own_pages_bytes_min - 1, own_pages_bytes_min, 3 * large_page_bytes + 1}) {
+        for (int i = 0; i < 10; ++i) {
+            const auto pages = new_pages(bytes);
+            CHECK(reinterpret_cast<std::uintptr_t>(pages.get()) % 64 == 0);
+            pages[0] = pages[bytes - 1] = std::byte{1};
+        }
+    }
+    PagedVector<int> numbers;
+    for (int i = 0; i < 1'000'000; ++i) numbers.push_back(i);
+    CHECK(std::accumulate(numbers.begin(), numbers.end(), std::int64_t{0}) == 499'999'500'000);
 }
 
 TEST_CASE("keys that collide under one table key do not under another: strangers cannot make a table slow") {

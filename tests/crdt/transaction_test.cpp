@@ -1,0 +1,105 @@
+// Writes that queue, beside the same writes each of which is looked at before the next.
+#include <random>
+
+#include <doctest/doctest.h>
+
+#include "crdt/clock.hpp"
+#include "crdt/codec.hpp"
+#include "crdt/views.hpp"
+
+using namespace starling::crdt;
+
+namespace {
+
+/// One of the operations, on few slots so that they meet.
+void operate(Transaction& tx, std::uint64_t draw) {
+    const auto field = pack_int(std::int64_t(draw / 16 % 12));
+    switch (draw % 8) {
+        case 0:
+            return Set::remove(tx, "set", field);
+        case 1:
+            return Map::erase(tx, "map", field);
+        case 2:
+            return Counter::add(tx, "counter", 1);
+        case 3:
+            return Journal::append(tx, "journal", field);
+        case 4:
+            return Set::add(tx, "set", field);
+        case 5:
+            return MultiValue::set(tx, "many", field);
+        default:
+            return Map::put(tx, "map", field, pack_int(std::int64_t(draw % 1000)));
+    }
+}
+
+struct Author {
+    Replica replica{1};
+    Clock clock;
+    explicit Author(const ReplicaId& id) { replica.begin_life(id); }
+};
+
+}  // namespace
+
+TEST_CASE("a transaction whose writes queue is the one whose writes do not") {
+    std::mt19937_64 random(1);
+    for (int round = 0; round < 40; ++round) {
+        Author queued({{1}, 1}), looked_at({{1}, 1}), other({{9}, 9});
+        for (int step = 0; step < 60; ++step) {
+            const bool rolled_back = random() % 4 == 0;
+            const bool cut = random() % 2 == 0;
+            Transaction tx(queued.replica, queued.clock.next(1)), twin(looked_at.replica, looked_at.clock.next(1));
+            for (auto left = random() % 50; left > 0; --left) {
+                const auto draw = random();
+                operate(tx, draw);
+                operate(twin, draw);
+                (void)twin.state();  // runs what is queued
+            }
+            CHECK(twin.wrote() == tx.wrote());
+            if (rolled_back) {
+                tx.rollback();
+                twin.rollback();
+            } else {
+                CHECK(*tx.commit() == *twin.commit());
+            }
+            if (!cut) continue;
+            const auto changeset = queued.replica.cut();
+            REQUIRE(changeset == looked_at.replica.cut());
+            queued.replica.check();
+            CHECK(queued.replica.state().fingerprint() == looked_at.replica.state().fingerprint());
+            // Another's entries in the same slots, some of them concurrent.
+            if (changeset) (void)other.replica.apply(*changeset, decode_body(*changeset));
+            if (random() % 3 != 0) continue;
+            Transaction theirs(other.replica, other.clock.next(1));
+            for (int i = 0; i < 5; ++i) operate(theirs, random());
+            REQUIRE(theirs.commit());
+            const auto from_other = *other.replica.cut();
+            for (auto* to : {&queued.replica, &looked_at.replica}) (void)to->apply(from_other, decode_body(from_other));
+        }
+        other.replica.check();
+    }
+}
+
+TEST_CASE("whoever reads inside a transaction finds all of its writes") {
+    Author writer({{1}, 1});
+    Transaction tx(writer.replica, writer.clock.next(1));
+    for (std::int64_t i = 0; i < 40; ++i) {
+        Map::put(tx, "map", pack_int(i), pack_int(i));
+        CHECK(Map::get(writer.replica.state(), "map", pack_int(i)) == pack_int(i));
+    }
+    Map::erase(tx, "map", pack_int(3));
+    CHECK(Map::items(tx.state(), "map").size() == 39);
+    tx.rollback();
+    CHECK(writer.replica.state().live_count() == 0);
+    writer.replica.check();
+}
+
+TEST_CASE("what is too much only in sum fails the whole transaction, and what still queued is forgotten") {
+    Author writer({{1}, 1});
+    Transaction tx(writer.replica, writer.clock.next(1));
+    const auto large = pack_str(Bytes(50'000, 'v'));
+    for (std::int64_t i = 0; i < 10; ++i) Map::put(tx, "map", pack_int(i), large);
+    CHECK(tx.commit().fault().code == FaultCode::too_large);
+    CHECK(writer.replica.state().live_count() == 0);
+    CHECK_FALSE(writer.replica.window_open());
+    writer.replica.check();
+}
