@@ -37,6 +37,10 @@ Result<Commit> Peer::write(gossip::Now now, const std::function<void(Transaction
     return commit;
 }
 
+void Peer::gather_changes(bool on) {
+    impl_->replica.gather_changes(on);
+}
+
 const Replica& Peer::replica() const {
     return impl_->replica;
 }

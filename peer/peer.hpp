@@ -42,6 +42,9 @@ class Peer {
     /// caller owes at once: `handle(Written{}, now)`.
     crdt::Result<Commit> write(gossip::Now now, const std::function<void(crdt::Transaction&)>& write);
 
+    /// Whether changes are gathered, for `Commit` and `Delivered`; they are until told otherwise.
+    void gather_changes(bool on);
+
     const crdt::Replica& replica() const;
     const crdt::State& state() const { return replica().state(); }
     /// The version including the open window: what a reader of this node sees.
