@@ -36,6 +36,7 @@ class Writer {
     /// Bytes that are MessagePack already.
     Writer& raw(BytesView item) { return out_.append(item), *this; }
 
+    void reserve(std::size_t bytes) { out_.text.reserve(bytes); }
     std::size_t size() const { return out_.text.size(); }
     Bytes take() { return std::move(out_.text); }
 

@@ -19,7 +19,8 @@ constexpr std::uint64_t entry_stamp = 4;      // a difference of stamps follows,
 constexpr std::uint64_t entry_depth = 8;      // a difference of depths follows, signed
 constexpr std::uint64_t entry_codes = 16;
 constexpr std::uint64_t origin_end = 16;
-constexpr std::size_t entry_bytes_min = 4;  // flags, a field that is all of the one before, a value
+constexpr std::size_t entry_overhead_bytes = 8;  // as a rule at most, beside the texts
+constexpr std::size_t entry_bytes_min = 4;       // flags, a field that is all of the one before, a value
 
 /// What the next entry is coded from. Texts live on from one origin to the next, the rest begins anew.
 struct Previous {
@@ -83,7 +84,12 @@ Bytes encode_state(const Replica& replica) {
     for (const auto& [id, origin] : state.origins()) {
         if (origin.seen > 0) origins.push_back(&origin);  // not a life begun that wrote nothing
     }
+    // Growing by doubling would touch twice the memory. What is reserved and not used is never touched.
+    std::size_t texts_bytes = 0;
+    for (const auto* origin : origins)
+        origin->live.each([&](Seq, Handle handle) { texts_bytes += state.at(handle).text_bytes(); });
     Writer writer;
+    writer.reserve(texts_bytes + state.live_count() * entry_overhead_bytes);
     writer.uint(format_now).uint(replica.space()).uint(replica.depth()).uint(state.live_count()).uint(origins.size());
     Previous previous;
     for (const auto* origin : origins) {
