@@ -16,9 +16,12 @@ void put_big_endian(char* at, std::uint64_t value) {
 }  // namespace
 
 Writer& Writer::str(BytesView text) {
-    packer_.pack_str(std::uint32_t(text.size()));
-    packer_.pack_str_body(text.data(), std::uint32_t(text.size()));
-    return *this;
+    if (text.size() < 32) {
+        out_.text.push_back(char(0xa0 | text.size()));
+    } else {
+        packer_.pack_str(std::uint32_t(text.size()));
+    }
+    return raw(text);
 }
 
 Writer& Writer::bin(BytesView bytes) {
@@ -202,8 +205,9 @@ bool canonical_field(BytesView item) {
     const auto head = std::uint8_t(item[0]);
     if (head == 0xc0 || head == 0xc2 || head == 0xc3) return item.size() == 1;
     if (head == 0xcb) return item.size() == 9;
+    if ((head & 0xe0) == 0xa0) return item.size() == 1 + std::size_t(head & 31);  // most are short texts
     Reader reader(item);
-    if ((head & 0xe0) == 0xa0 || (head >= 0xd9 && head <= 0xdb)) {
+    if (head >= 0xd9 && head <= 0xdb) {
         reader.str(field_bytes_max);
     } else if (head >= 0xc4 && head <= 0xc6) {
         reader.bin(field_bytes_max);
@@ -216,6 +220,7 @@ bool canonical_field(BytesView item) {
 }
 
 bool valid_value(BytesView item) {
+    if (item.size() == 1 && std::uint8_t(item[0]) < 0x80) return true;
     Reader reader(item);
     reader.item(value_bytes_max, value_nesting_max);
     return reader.done();

@@ -22,7 +22,10 @@ class Writer {
     Writer& operator=(const Writer&) = delete;
 
     Writer& array(std::size_t items) { return packer_.pack_array(std::uint32_t(items)), *this; }
-    Writer& uint(std::uint64_t value) { return packer_.pack_uint64(value), *this; }
+    Writer& uint(std::uint64_t value) {
+        if (value < 0x80) return out_.text.push_back(char(value)), *this;  // most are, and are one byte
+        return packer_.pack_uint64(value), *this;
+    }
     Writer& sint(std::int64_t value) { return packer_.pack_int64(value), *this; }
     Writer& nil() { return packer_.pack_nil(), *this; }
     Writer& boolean(bool value) { return value ? packer_.pack_true() : packer_.pack_false(), *this; }
