@@ -64,8 +64,9 @@ void keep(const T& value) {
     asm volatile("" : : "r"(&value) : "memory");
 }
 
-/// Pages that this process holds in memory, in bytes.
+/// Pages that this process holds in memory, in bytes, without what malloc only keeps for later.
 inline std::size_t resident_bytes() {
+    malloc_trim(0);
     std::FILE* file = std::fopen("/proc/self/statm", "r");
     STARLING_ASSERT(file != nullptr, "/proc is mounted");
     unsigned long total = 0;
@@ -74,12 +75,6 @@ inline std::size_t resident_bytes() {
     std::fclose(file);
     STARLING_ASSERT(read == 2, "statm has its two first numbers");
     return resident * std::size_t(sysconf(_SC_PAGESIZE));
-}
-
-/// What malloc has handed out, in bytes, mapped blocks included.
-inline std::size_t heap_bytes() {
-    const auto info = mallinfo2();
-    return info.uordblks + info.hblkhd;
 }
 
 /// Runs `work` in a child process, so that it meets the heap as a fresh program does; returns its answers.

@@ -68,12 +68,12 @@ void measure(const Kind& kind, std::size_t entries) {
         const auto names = fields_of(Keys::random, entries);
         const auto order = shuffled(entries);
         const std::size_t calls = std::min<std::size_t>(entries, 20'000);
-        const auto before = double(heap_bytes());
+        const auto before = double(resident_bytes());
         auto author = std::make_unique<Author>(1);
         const auto write = [&](Transaction& tx, std::size_t i) { kind.write(tx, names[i % entries]); };
         author->write(0, entries, 100, write);
         if (kind.read_in_order != nullptr) kind.read_in_order(author->state());
-        const double memory = (double(heap_bytes()) - before) / double(entries);
+        const double memory = (double(resident_bytes()) - before) / double(entries);
 
         const double ordered = seconds_of([&] { kind.read_in_order(author->state()); });
         double read = 0;

@@ -9,9 +9,9 @@
 
 namespace starling::crdt {
 
-/// From so many bytes on a piece has pages of its own.
-inline constexpr std::size_t own_pages_bytes_min = 1024 * 1024;
 inline constexpr std::size_t large_page_bytes = 2 * 1024 * 1024;
+/// From so many bytes on a piece has pages of its own.
+inline constexpr std::size_t own_pages_bytes_min = large_page_bytes;
 
 struct FreePages {
     std::size_t bytes = 0;
