@@ -4,13 +4,14 @@
 #include "crdt/codec.hpp"
 #include "crdt/front_coding.hpp"
 #include "crdt/limits.hpp"
+#include "crdt/mutant.hpp"
 
 namespace starling::crdt {
 
 // The grammar is in docs/wire.md. An entry begins with a set of flags that say in what it differs from the one before.
 namespace {
 
-constexpr std::uint64_t format_now = 1;
+constexpr std::uint64_t state_format_now = 1;
 constexpr std::uint64_t entry_same_key = 1;   // type and key are those of the previous entry
 constexpr std::uint64_t entry_after_gap = 2;  // a count of skipped seqs follows
 constexpr std::uint64_t entry_stamp = 4;      // a difference of stamps follows, modulo 2^64
@@ -81,7 +82,7 @@ Bytes encode_state(const Replica& replica) {
         if (origin.seen > 0) origins.push_back(&origin);  // not a life begun that wrote nothing
     }
     Writer writer;
-    writer.uint(format_now).uint(replica.space()).uint(replica.depth()).uint(origins.size());
+    writer.uint(state_format_now).uint(replica.space()).uint(replica.depth()).uint(origins.size());
     Previous previous;
     for (const auto* origin : origins) {
         writer.replica(origin->id).uint(origin->seen).uint(origin->last_stamp);
@@ -106,7 +107,8 @@ class StateReader {
 
     Result<bool> read() {
         const auto format = reader_.uint();
-        if (reader_.ok() && format != format_now) return Fault{FaultCode::unknown_kind, "a newer format of states"};
+        if (reader_.ok() && format != state_format_now)
+            return Fault{FaultCode::unknown_kind, "a newer format of states"};
         if (reader_.uint(UINT32_MAX) != replica_.space() && reader_.ok())
             return Fault{FaultCode::refused, "a state of another space"};
         replica_.depth_ = reader_.uint(depth_max);
@@ -142,7 +144,7 @@ class StateReader {
         if (seen == 0 || (!origins.empty() && !(origins.rbegin()->first < id))) reader_.fail();
         if (!reader_.ok()) return;
         auto& origin = state.touch(id);
-        state.raise(origin, seen, last_stamp);
+        state.raise(origin, seen, mutant(Mutant::export_forgets_stamps) ? 0 : last_stamp);
         previous_.next_origin();
         for (auto code = reader_.uint(); reader_.ok() && code != origin_end; code = reader_.uint()) {
             if (code >= entry_codes) return reader_.fail();

@@ -136,7 +136,8 @@ std::optional<Dot> Replica::missing(const Changeset& changeset, const Result<Bod
     for (const auto& removal : body->removals) {
         if (removal.place == 0) continue;  // below `first`, which the previous changeset covers
         const auto& replica = changeset.refs[removal.place - 1];
-        const auto last = body->runs_of(removal).back().last();
+        const auto runs = body->runs_of(removal);
+        const auto last = (mutant(Mutant::first_run_is_enough) ? runs.front() : runs.back()).last();
         if (state_.seen(replica) < last) return Dot{replica, last};
     }
     return std::nullopt;
