@@ -57,15 +57,25 @@ BytesView read_entry(Reader& reader, std::uint64_t code, Previous& previous) {
     if (((code & entry_after_gap) != 0 && gap == 0) || gap >= seq_max - previous.seq - 1) reader.fail();
     previous.seq += gap + 1;
     if ((code & entry_same_key) == 0) {
-        previous.type = Type(reader.uint(127));
-        read_front_coded(reader, previous.key, key_bytes_max);
+        const auto type = Type(reader.uint(127));
+        const auto [shared, suffix] = read_front_coding(reader, previous.key, key_bytes_max);
+        const bool stays = type == previous.type && suffix.empty() && shared == previous.key.size();
+        if (stays && !mutant(Mutant::repeated_keys_pass)) reader.fail();  // has a shorter form
+        previous.type = type;
+        previous.key.resize(shared);
+        previous.key.append(suffix);
     }
     read_front_coded(reader, previous.field, field_bytes_max);
     if (reader.ok() && !canonical_field(previous.field)) reader.fail();
-    if ((code & entry_stamp) != 0) previous.stamp += reader.uint();
+    if ((code & entry_stamp) != 0) {
+        const auto difference = reader.uint();
+        if (difference == 0) reader.fail();
+        previous.stamp += difference;
+    }
     if ((code & entry_depth) != 0) {
         const auto difference = reader.sint().value_or(0);
-        if (difference > std::int64_t(depth_max) || difference < -std::int64_t(depth_max)) reader.fail();
+        if (difference == 0 || difference > std::int64_t(depth_max) || difference < -std::int64_t(depth_max))
+            reader.fail();
         if (reader.ok()) previous.depth = Depth(std::int64_t(previous.depth) + difference);
     }
     if (previous.depth == 0 || previous.depth > depth_max) reader.fail();
