@@ -37,6 +37,12 @@ Result<Commit> Peer::write(gossip::Now now, const std::function<void(Transaction
     return commit;
 }
 
+bool Peer::settle(gossip::Now now) {
+    if (!impl_->replica.window_open()) return false;
+    impl_->engine.settle(now);
+    return true;
+}
+
 const Replica& Peer::replica() const {
     return impl_->replica;
 }

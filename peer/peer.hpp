@@ -42,6 +42,10 @@ class Peer {
     /// caller owes at once: `handle(Written{}, now)`.
     crdt::Result<Commit> write(gossip::Now now, const std::function<void(crdt::Transaction&)>& write);
 
+    /// Closes the open window, so that the state's version and fingerprint are of one instant (rule 6), and returns
+    /// whether one was open. Not inside `write`. The caller owes a `handle(Written{}, now)` as after `write`.
+    bool settle(gossip::Now now);
+
     const crdt::Replica& replica() const;
     const crdt::State& state() const { return replica().state(); }
     /// The version including the open window: what a reader of this node sees.
