@@ -2,6 +2,7 @@
 
 #include "cli/control_client.hpp"
 #include "cli/exit_codes.hpp"
+#include "cli/json_value.hpp"
 #include "cli/messages.hpp"
 #include "cli/verbs.hpp"
 
@@ -13,6 +14,12 @@ CLI::App& add_verb(CLI::App& app, Invocation& invocation, const std::string& nam
     verb.add_flag("--json", invocation.json, "Print JSON, one object a line");
     return verb;
 }
+
+void print_value(const Json& answer) {
+    std::cout << for_people(answer["value"]) << '\n';
+}
+
+void print_nothing(const Json&) {}
 
 Json payload_of(Json answer) {
     answer.erase("v");

@@ -16,7 +16,6 @@ using crdt::FaultCode;
 using crdt::Result;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t read_bytes = 64 * 1024;
 constexpr std::int64_t poll_ms_max = 3'600'000;  // poll() counts in an int; longer waits are several
 
 /// True when the socket is ready before the deadline.
@@ -71,7 +70,7 @@ Result<bool> ControlClient::send(Json request) {
 }
 
 void ControlClient::read_some() {
-    std::array<char, read_bytes> buffer;
+    std::array<char, control_read_bytes> buffer;
     for (;;) {
         ssize_t count = ::recv(socket_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
         if (count > 0) {

@@ -13,7 +13,6 @@
 namespace starling::cli {
 namespace {
 
-constexpr std::size_t read_bytes = 64 * 1024;
 constexpr std::size_t unread_bytes_max = 1 << 20;  // a client that has more to read than this is not read from
 constexpr std::chrono::milliseconds last_write_max{500};
 constexpr int last_write_poll_ms = 50;
@@ -114,7 +113,7 @@ void ControlServer::answer(Client& client, const std::string& line, const Handle
 }
 
 void ControlServer::read_from(Client& client) {
-    std::array<char, read_bytes> buffer;
+    std::array<char, control_read_bytes> buffer;
     ssize_t count = ::recv(client.socket.get(), buffer.data(), buffer.size(), 0);
     if (count == 0) client.ended = true;
     if (count < 0 && errno != EAGAIN && errno != EINTR) client.hung_up = true;

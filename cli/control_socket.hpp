@@ -2,6 +2,7 @@
 // tells whether a node runs; whoever holds it may take the place of a socket that a killed process left behind.
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
 
 #include "cli/descriptor.hpp"
@@ -10,6 +11,7 @@
 namespace starling::cli {
 
 constexpr const char* control_socket_name = "control.sock";
+constexpr std::size_t control_read_bytes = 64 * 1024;  ///< read at once, at either end
 
 /// Binds `directory`/control.sock with mode 0600 and listens, non-blocking. The caller holds the directory's lock: a
 /// socket that is there is stale and is replaced. Faults: not_available (cannot create), too_large (the path does not

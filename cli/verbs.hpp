@@ -38,6 +38,10 @@ int complain_of(const Json& answer);
 /// writes to stdout. Returns an exit code.
 int ask(const Invocation& invocation, Json request, const std::function<void(const Json&)>& print);
 
+/// What `ask` may print of an answer: its value for people, or nothing.
+void print_value(const Json& answer);
+void print_nothing(const Json& answer);
+
 /// An answer without its protocol members, as --json prints it.
 Json payload_of(Json answer);
 

@@ -12,15 +12,9 @@ struct MapArguments {
     std::string map, field, value;
 };
 
-void print_value(const Json& answer) {
-    std::cout << for_people(answer["value"]) << '\n';
-}
-
 void print_items(const Json& answer) {
     for (const Json& item : answer["items"]) std::cout << for_people(item[0]) << '\t' << for_people(item[1]) << '\n';
 }
-
-void nothing(const Json&) {}
 
 void add_put(CLI::App& app, Invocation& invocation) {
     CLI::App& verb = add_verb(app, invocation, "put", "Write a field of a map");
@@ -36,7 +30,7 @@ void add_put(CLI::App& app, Invocation& invocation) {
         invocation.run = [&invocation, given] {
             Json request{{"op", "put"}, {"map", given->map}, {"field", json_of_argument(given->field)}};
             request["value"] = json_of_argument(given->value);
-            return ask(invocation, std::move(request), nothing);
+            return ask(invocation, std::move(request), print_nothing);
         };
     });
 }
@@ -64,7 +58,7 @@ void add_erase(CLI::App& app, Invocation& invocation) {
     verb.callback([&invocation, given] {
         invocation.run = [&invocation, given] {
             Json request{{"op", "erase"}, {"map", given->map}, {"field", json_of_argument(given->field)}};
-            return ask(invocation, std::move(request), nothing);
+            return ask(invocation, std::move(request), print_nothing);
         };
     });
 }

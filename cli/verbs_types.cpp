@@ -13,12 +13,6 @@ struct Arguments {
     std::string key, value, from;
 };
 
-void print_value(const Json& answer) {
-    std::cout << for_people(answer["value"]) << '\n';
-}
-
-void nothing(const Json&) {}
-
 /// A whole number of 63 bits and a sign; CLI11 itself would silently take the nearest one.
 std::optional<std::int64_t> amount_in(const std::string& text) {
     std::int64_t amount = 0;
@@ -60,7 +54,7 @@ void add_set_verb(CLI::App& app, Invocation& invocation, const std::string& op, 
     verb.callback([&invocation, given, op] {
         invocation.run = [&invocation, given, op] {
             Json request{{"op", op}, {"set", given->key}, {"element", json_of_argument(given->value)}};
-            return ask(invocation, std::move(request), nothing);
+            return ask(invocation, std::move(request), print_nothing);
         };
     });
 }
@@ -75,7 +69,7 @@ void add_members(CLI::App& app, Invocation& invocation) {
         invocation.run = [&invocation, given, element] {
             if (element->count() > 0) {
                 Json request{{"op", "has"}, {"set", given->key}, {"element", json_of_argument(given->value)}};
-                return ask(invocation, std::move(request), nothing);
+                return ask(invocation, std::move(request), print_nothing);
             }
             return ask(invocation, {{"op", "members"}, {"set", given->key}}, [](const Json& answer) {
                 for (const Json& member : answer["members"]) std::cout << for_people(member) << '\n';
@@ -94,7 +88,7 @@ void add_register_verbs(CLI::App& app, Invocation& invocation) {
     set.callback([&invocation, given] {
         invocation.run = [&invocation, given] {
             Json request{{"op", "set"}, {"register", given->key}, {"value", json_of_argument(given->value)}};
-            return ask(invocation, std::move(request), nothing);
+            return ask(invocation, std::move(request), print_nothing);
         };
     });
     CLI::App& show = add_verb(app, invocation, "show", "Print a register; exit 1 where it was never written");
@@ -116,7 +110,7 @@ void add_journal_verbs(CLI::App& app, Invocation& invocation) {
     append.callback([&invocation, given] {
         invocation.run = [&invocation, given] {
             Json request{{"op", "append"}, {"journal", given->key}, {"value", json_of_argument(given->value)}};
-            return ask(invocation, std::move(request), nothing);
+            return ask(invocation, std::move(request), print_nothing);
         };
     });
     CLI::App& since =

@@ -6,13 +6,14 @@
 #include "crdt/codec.hpp"
 #include "crdt/front_coding.hpp"
 #include "crdt/limits.hpp"
+#include "crdt/mutant.hpp"
 
 namespace starling::crdt {
 
 // The grammar is in docs/wire.md. An entry begins with a set of flags that say in what it differs from the one before.
 namespace {
 
-constexpr std::uint64_t format_now = 1;
+constexpr std::uint64_t state_format_now = 1;
 constexpr std::uint64_t entry_same_key = 1;   // type and key are those of the previous entry
 constexpr std::uint64_t entry_after_gap = 2;  // a count of skipped seqs follows
 constexpr std::uint64_t entry_stamp = 4;      // a difference of stamps follows, modulo 2^64
@@ -60,15 +61,25 @@ BytesView read_entry(Reader& reader, std::uint64_t code, Previous& previous) {
     if (((code & entry_after_gap) != 0 && gap == 0) || gap >= seq_max - previous.seq - 1) reader.fail();
     previous.seq += gap + 1;
     if ((code & entry_same_key) == 0) {
-        previous.type = Type(reader.uint(127));
-        read_front_coded(reader, previous.key, key_bytes_max);
+        const auto type = Type(reader.uint(127));
+        const auto [shared, suffix] = read_front_coding(reader, previous.key, key_bytes_max);
+        const bool stays = type == previous.type && suffix.empty() && shared == previous.key.size();
+        if (stays && !mutant(Mutant::repeated_keys_pass)) reader.fail();  // has a shorter form
+        previous.type = type;
+        previous.key.resize(shared);
+        previous.key.append(suffix);
     }
     read_front_coded(reader, previous.field, field_bytes_max);
     if (reader.ok() && !canonical_field(previous.field)) reader.fail();
-    if ((code & entry_stamp) != 0) previous.stamp += reader.uint();
+    if ((code & entry_stamp) != 0) {
+        const auto difference = reader.uint();
+        if (difference == 0) reader.fail();
+        previous.stamp += difference;
+    }
     if ((code & entry_depth) != 0) {
         const auto difference = reader.sint().value_or(0);
-        if (difference > std::int64_t(depth_max) || difference < -std::int64_t(depth_max)) reader.fail();
+        if (difference == 0 || difference > std::int64_t(depth_max) || difference < -std::int64_t(depth_max))
+            reader.fail();
         if (reader.ok()) previous.depth = Depth(std::int64_t(previous.depth) + difference);
     }
     if (previous.depth == 0 || previous.depth > depth_max) reader.fail();
@@ -90,7 +101,11 @@ Bytes encode_state(const Replica& replica) {
         origin->live.each([&](Seq, Handle handle) { texts_bytes += state.at(handle).text_bytes(); });
     Writer writer;
     writer.reserve(texts_bytes + state.live_count() * entry_overhead_bytes);
-    writer.uint(format_now).uint(replica.space()).uint(replica.depth()).uint(state.live_count()).uint(origins.size());
+    writer.uint(state_format_now)
+        .uint(replica.space())
+        .uint(replica.depth())
+        .uint(state.live_count())
+        .uint(origins.size());
     Previous previous;
     for (const auto* origin : origins) {
         writer.replica(origin->id).uint(origin->seen).uint(origin->last_stamp);
@@ -115,7 +130,8 @@ class StateReader {
 
     Result<bool> read() {
         const auto format = reader_.uint();
-        if (reader_.ok() && format != format_now) return Fault{FaultCode::unknown_kind, "a newer format of states"};
+        if (reader_.ok() && format != state_format_now)
+            return Fault{FaultCode::unknown_kind, "a newer format of states"};
         if (reader_.uint(UINT32_MAX) != replica_.space() && reader_.ok())
             return Fault{FaultCode::refused, "a state of another space"};
         replica_.depth_ = reader_.uint(depth_max);
@@ -154,7 +170,7 @@ class StateReader {
         if (seen == 0 || (!origins.empty() && !(origins.rbegin()->first < id))) reader_.fail();
         if (!reader_.ok()) return;
         auto& origin = state.touch(id);
-        state.raise(origin, seen, last_stamp);
+        state.raise(origin, seen, mutant(Mutant::export_forgets_stamps) ? 0 : last_stamp);
         previous_.next_origin();
         for (auto code = reader_.uint(); reader_.ok() && code != origin_end; code = reader_.uint()) {
             if (code >= entry_codes) reader_.fail();

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "crdt/codec.hpp"
+#include "crdt/mutant.hpp"
 
 namespace starling::crdt {
 
@@ -35,7 +36,8 @@ struct FrontCoded {
 inline FrontCoded read_front_coding(Reader& reader, BytesView previous, std::size_t bytes_max) {
     const auto shared = reader.uint(previous.size());
     const auto suffix = reader.str(bytes_max);
-    const bool longest = shared == previous.size() || suffix.empty() || previous[shared] != suffix[0];
+    const bool longest = mutant(Mutant::shorter_prefixes_pass) || shared == previous.size() || suffix.empty() ||
+                         previous[shared] != suffix[0];
     if (!longest || shared + suffix.size() > bytes_max) return reader.fail(), FrontCoded{};
     return {shared, suffix};
 }

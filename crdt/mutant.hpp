@@ -65,6 +65,20 @@ enum class Mutant : unsigned char {
     pull_skips_one = 46,           ///< pull: the exact ranges lacked
     evicts_nearest = 47,           ///< rule 2: the farthest from delivery is evicted
     unequal_states_pass = 48,      ///< rule 1: equal versions with unequal fingerprints are a fault
+    // -- entries as blocks
+    blocks_by_arithmetic = 49,   ///< seqs: where blocks are missing, a block's place is searched for
+    next_is_not_in_order = 50,   ///< slots: while a slot has an entry, one of them stands for it in the order
+    cells_leave_home = 51,       ///< slots: a removal moves no cell before its home
+    blocks_are_cut_short = 52,   ///< arena: a block has room for all of its size class
+    shorter_prefixes_pass = 53,  ///< codec: as much of a text is shared as can be
+    repeated_keys_pass = 54,     ///< codec: a key that stays is not written again
+    open_window_counts = 55,     ///< rule 6: what the window holds is not in the fingerprint
+    journal_keeps_place = 56,    ///< windows: a journal entry moves to where its final depth puts it
+    first_run_is_enough = 57,    ///< rule 2: all removed dots are covered, not those of the first run alone
+    export_forgets_stamps = 58,  ///< export: a state has each origin's last stamp
+    // -- writes that wait for memory
+    readers_miss_the_queue = 59,  ///< transactions: whoever reads inside one finds its writes
+    put_takes_any_place = 60,     ///< applying: a put takes the place of what its own body removes only
 };
 
 #ifdef STARLING_MUTANTS

@@ -142,7 +142,8 @@ std::optional<Dot> Replica::missing(const Changeset& changeset, const Body* body
     for (const auto& removal : body->removals) {
         if (removal.place == 0) continue;  // below `first`, which the previous changeset covers
         const auto& replica = changeset.refs[removal.place - 1];
-        const auto last = body->runs_of(removal).back().last();
+        const auto runs = body->runs_of(removal);
+        const auto last = (mutant(Mutant::first_run_is_enough) ? runs.front() : runs.back()).last();
         if (state_.seen(replica) < last) return Dot{replica, last};
     }
     return std::nullopt;
@@ -163,6 +164,7 @@ Handle Replica::superseded(const Changeset& changeset, const Body& body, const H
     const auto first = slot.slot.type == Type::journal ? 0 : state_.entries(slot).first();
     if (first == 0) return 0;
     const auto& entry = state_.at(first);
+    if (mutant(Mutant::put_takes_any_place)) return first;
     std::uint32_t place = 0;
     if (entry.origin != &by) {
         const auto& refs = changeset.refs;

@@ -1,6 +1,7 @@
 #include "crdt/seq_index.hpp"
 
 #include "crdt/assert.hpp"
+#include "crdt/mutant.hpp"
 
 namespace starling::crdt {
 
@@ -8,6 +9,7 @@ std::size_t SeqIndex::lower_bound(std::uint64_t number) const {
     if (spans_.empty() || number <= spans_.front().number) return 0;
     // Numbers ascend by at least one, so the place is at most this, and exactly this where none is missing before it.
     const auto most = std::min<std::uint64_t>(number - spans_.front().number, spans_.size());
+    if (mutant(Mutant::blocks_by_arithmetic)) return most;
     if (most < spans_.size() && spans_[most].number == number) return most;
     const auto end = spans_.begin() + std::ptrdiff_t(most);
     const auto at = std::lower_bound(spans_.begin(), end, number, [](const Span& s, auto n) { return s.number < n; });

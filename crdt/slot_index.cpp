@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "crdt/assert.hpp"
+#include "crdt/mutant.hpp"
 
 namespace starling::crdt {
 
@@ -60,7 +61,8 @@ void SlotIndex::erase_cell(std::size_t at) {
     const auto mask = cells_.size() - 1;
     for (auto next = (at + 1) & mask; cells_[next].first != 0; next = (next + 1) & mask) {
         const auto home = cells_[next].hash & mask;
-        if (((next - home) & mask) < ((next - at) & mask)) continue;  // may not move before its home
+        const bool at_home = ((next - home) & mask) < ((next - at) & mask);  // and may not move before it
+        if (at_home && !mutant(Mutant::cells_leave_home)) continue;
         cells_[at] = cells_[next];
         at = next;
     }
@@ -103,7 +105,7 @@ void SlotIndex::unlink(Handle handle) {
     const auto at = cell_of(handle, hashed(entry.slot()).hash);
     if (entry.next != 0) {
         cells_[at].first = entry.next;
-        replace_in_order(handle, entry.next);
+        if (!mutant(Mutant::next_is_not_in_order)) replace_in_order(handle, entry.next);
         return;
     }
     leave_order(handle);

@@ -167,7 +167,8 @@ void State::admit(Handle handle, Handle instead, Origin& origin, Seq seq, std::u
 }
 
 void State::count_out(Origin& origin, const Entry& entry) {
-    if (!entry.sealed || mutant(Mutant::fingerprint_only_grows)) return;
+    if (!entry.sealed && !mutant(Mutant::open_window_counts)) return;
+    if (mutant(Mutant::fingerprint_only_grows)) return;
     const auto hash = entry_hash(entry);
     origin.sum -= hash;
     fingerprint_ -= hash;
@@ -198,7 +199,8 @@ void State::seal(Handle handle, Depth depth) {
     auto& entry = arena_.at(handle);
     STARLING_ASSERT(!entry.sealed, "an entry is sealed once");
     if (entry.depth != depth && !mutant(Mutant::window_keeps_depth)) {
-        const bool ordered = entry.type() == Type::journal;  // by depth, among other things
+        // A journal is ordered by depth, among other things.
+        const bool ordered = entry.type() == Type::journal && !mutant(Mutant::journal_keeps_place);
         if (ordered) detach(handle);
         entry.depth = depth;
         if (ordered) attach(handle);

@@ -166,7 +166,7 @@ void Engine::on(const NodeKey& peer, Pull& pull) {
     std::size_t bytes = 0;
     for (const auto& record : records) {
         const auto more = wire_bytes(*record.changeset);
-        if (!answer.changesets.empty() && bytes + more > limits_.pull_reply_bytes_max) break;
+        if (!answer.changesets.empty() && bytes + more > limits_.frame_changesets_bytes_max) break;
         bytes += more;
         answer.changesets.push_back(*record.changeset);
     }

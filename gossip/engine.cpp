@@ -147,6 +147,11 @@ void Engine::prepare_write(Now now) {
     while (!replica_.window_open() && replica_.heads_full()) publish(replica_.merge_heads());
 }
 
+void Engine::settle(Now now) {
+    now_ = now;
+    cut_window();
+}
+
 void Engine::wrote(Changes changes, Now now) {
     now_ = now;
     effects_.delivered.push_back({std::move(changes), replica_.self(), true});
@@ -241,6 +246,10 @@ void Engine::check() const {
         std::size_t unacked = 0;
         for (const auto& item : link.unacked) unacked += item.bytes;
         STARLING_ASSERT(unacked == link.unacked_bytes, "what is not acknowledged is counted");
+        std::size_t gathered = 0;
+        for (const auto& changeset : link.gathered) gathered += wire_bytes(*changeset);
+        STARLING_ASSERT(gathered == link.gathered_bytes, "what gathers is counted");
+        STARLING_ASSERT(gathered < limits_.frame_changesets_bytes_max || gathered == 0, "what gathers is bounded");
     }
 }
 

@@ -37,6 +37,9 @@ class Engine final : private DiffHost {
     /// Before a write: begins a life if there is none (rule 12) and makes room in the window. What that sends comes
     /// with the effects of the next `handle`.
     void prepare_write(Now now);
+    /// Closes the open window, so that the version, the fingerprint and the entries are of one instant (rule 6). What
+    /// that sends comes with the effects of the next `handle`.
+    void settle(Now now);
     /// The changes of a transaction that was committed, for watchers; same effects.
     void wrote(crdt::Changes changes, Now now);
 

@@ -80,9 +80,9 @@ struct Limits {
     std::uint64_t diff_timeout_us = 10'000'000;   ///< a diff session without a message ends
     std::uint64_t log_age_us_max = 24ULL * 3600 * 1'000'000;
     std::size_t log_bytes_max = 64 * 1024 * 1024;
-    std::size_t waiting_bytes_max = 16 * 1024 * 1024;  ///< undeliverable changesets
-    std::size_t staged_bytes_max = 512 * 1024 * 1024;  ///< entries of unfinished diffs
-    std::size_t pull_reply_bytes_max = 512 * 1024;     ///< of the changesets that answer one pull, or gathered
+    std::size_t waiting_bytes_max = 16 * 1024 * 1024;     ///< undeliverable changesets
+    std::size_t staged_bytes_max = 512 * 1024 * 1024;     ///< entries of unfinished diffs
+    std::size_t frame_changesets_bytes_max = 512 * 1024;  ///< in one frame: of those that answer a pull, or gathered
     std::size_t unacked_bytes_max =
         4 * 1024 * 1024;               ///< pushed to a link and not seen in its digests; past it the peer pulls
     std::size_t diffs_served_max = 2;  ///< sessions answered at a time

@@ -64,6 +64,7 @@ struct Link {
     std::uint64_t hello_wanted_again_us = 0;  ///< no request for a hello before this
 
     std::vector<ChangesetPtr> gathered;  ///< to be pushed when the push window ends, causes first
+    std::size_t gathered_bytes = 0;      ///< less than a frame's: what fills one is pushed at once
 
     std::deque<Unacked> unacked;
     std::size_t unacked_bytes = 0;

@@ -33,7 +33,9 @@ void Engine::push(const ChangesetPtr& changeset, const std::optional<NodeKey>& f
     for (auto& [peer, link] : links_) {
         if (peer == from) continue;
         link.gathered.push_back(changeset);
-        if (limits_.push_window_us == 0) push_gathered(peer, link);
+        link.gathered_bytes += wire_bytes(*changeset);
+        const bool full = link.gathered_bytes >= limits_.frame_changesets_bytes_max;
+        if (limits_.push_window_us == 0 || full) push_gathered(peer, link);
     }
     if (limits_.push_window_us > 0 && !push_due_us_) push_due_us_ = now_.mono_us + limits_.push_window_us;
 }
@@ -50,11 +52,12 @@ void Engine::push_gathered() {
 void Engine::push_gathered(const NodeKey& peer, Link& link) {
     std::vector<Changeset> frame;
     std::size_t frame_bytes = 0;
+    link.gathered_bytes = 0;
     for (const auto& changeset : std::exchange(link.gathered, {})) {
         if (link.known.seen(changeset->origin) >= changeset->last()) continue;
         const auto bytes = wire_bytes(*changeset);
         if (link.unacked_bytes + bytes > limits_.unacked_bytes_max) continue;  // too slow: its digest will make it pull
-        if (!frame.empty() && frame_bytes + bytes > limits_.pull_reply_bytes_max) {
+        if (!frame.empty() && frame_bytes + bytes > limits_.frame_changesets_bytes_max) {
             send(peer, Changesets{0, {}, std::exchange(frame, {})});
             frame_bytes = 0;
         }

@@ -56,10 +56,11 @@ DotRuns read_runs(BytesView bytes, FrameReader& in) {
 
 DotRuns read_bitmap(Seq first, BytesView bytes, FrameReader& in) {
     DotRuns runs;
-    if (first == 0 || bytes.empty() || first > seq_max - 8 * bytes.size()) return in.fail(), runs;
+    if (first == 0 || bytes.empty()) return in.fail(), runs;
     for (std::size_t at = 0; at < 8 * bytes.size(); ++at) {
-        if ((std::uint8_t(bytes[at / 8]) >> at % 8 & 1) != 0)
-            extend(runs, first + at + (mutant(Mutant::bitmap_is_shifted) ? 1 : 0));
+        if ((std::uint8_t(bytes[at / 8]) >> at % 8 & 1) == 0) continue;
+        if (first + at >= seq_max) return in.fail(), DotRuns{};  // bits that are not set may lie past the end
+        extend(runs, first + at + (mutant(Mutant::bitmap_is_shifted) ? 1 : 0));
     }
     if (runs.empty()) in.fail();
     return runs;

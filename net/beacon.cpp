@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint8_t beacon_version = 1;
 constexpr std::uint8_t flag_asks = 1;
-constexpr std::string_view domain = "starling beacon 1";
+constexpr std::string_view beacon_domain = "starling beacon 1";
 constexpr std::size_t nonce_bytes = crypto_aead_xchacha20poly1305_ietf_NPUBBYTES;
 constexpr std::size_t tag_bytes = crypto_aead_xchacha20poly1305_ietf_ABYTES;
 constexpr std::size_t plain_bytes = beacon_bytes - nonce_bytes - tag_bytes;
@@ -20,7 +20,7 @@ constexpr std::size_t used_bytes = 1 + 1 + 2 + 32 + 8 + 8;
 static_assert(used_bytes <= plain_bytes);
 
 const unsigned char* domain_bytes() {
-    return reinterpret_cast<const unsigned char*>(domain.data());
+    return reinterpret_cast<const unsigned char*>(beacon_domain.data());
 }
 
 }  // namespace
@@ -37,7 +37,7 @@ SealedBeacon seal(const Beacon& beacon, const Secret<32>& beacon_key) {
     SealedBeacon sealed{};
     randombytes_buf(sealed.data(), nonce_bytes);
     crypto_aead_xchacha20poly1305_ietf_encrypt(sealed.data() + nonce_bytes, nullptr, plain.data(), plain.size(),
-                                               domain_bytes(), domain.size(), nullptr, sealed.data(),
+                                               domain_bytes(), beacon_domain.size(), nullptr, sealed.data(),
                                                beacon_key.data());
     return sealed;
 }
@@ -47,8 +47,8 @@ std::optional<Beacon> unseal(BytesView bytes, const Secret<32>& beacon_key) {
     const auto* sealed = reinterpret_cast<const unsigned char*>(bytes.data());
     std::array<std::uint8_t, plain_bytes> plain{};
     if (crypto_aead_xchacha20poly1305_ietf_decrypt(plain.data(), nullptr, nullptr, sealed + nonce_bytes,
-                                                   bytes.size() - nonce_bytes, domain_bytes(), domain.size(), sealed,
-                                                   beacon_key.data()) != 0) {
+                                                   bytes.size() - nonce_bytes, domain_bytes(), beacon_domain.size(),
+                                                   sealed, beacon_key.data()) != 0) {
         return std::nullopt;
     }
     // A later version of the same length may use the flags and the padding; its first fields keep their places.

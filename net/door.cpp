@@ -9,10 +9,10 @@
 namespace starling::net {
 namespace {
 
-constexpr std::string_view domain = "starling door 1";
-constexpr std::size_t nonce_bytes = 16;
-constexpr std::size_t tag_bytes = 32;
-using Tag = std::array<std::uint8_t, tag_bytes>;
+constexpr std::string_view door_domain = "starling door 1";
+constexpr std::size_t door_nonce_bytes = 16;
+constexpr std::size_t door_tag_bytes = 32;
+using Tag = std::array<std::uint8_t, door_tag_bytes>;
 
 const std::uint8_t* raw(BytesView bytes) {
     return reinterpret_cast<const std::uint8_t*>(bytes.data());
@@ -27,9 +27,9 @@ BytesView view(const std::array<std::uint8_t, N>& bytes) {
 /// parts give the same input; the kind byte of the last frame tells the direction.
 Tag tag_of(const Secret<32>& key, const CurveEnds& ends, std::initializer_list<BytesView> said) {
     crypto_generichash_state state;
-    crypto_generichash_init(&state, key.data(), key.size(), tag_bytes);
+    crypto_generichash_init(&state, key.data(), key.size(), door_tag_bytes);
     auto take = [&](BytesView part) { crypto_generichash_update(&state, raw(part), part.size()); };
-    take(domain);
+    take(door_domain);
     take(view(ends.dialler));
     take(view(ends.acceptor));
     for (auto part : said) take(part);
@@ -40,11 +40,11 @@ Tag tag_of(const Secret<32>& key, const CurveEnds& ends, std::initializer_list<B
 }
 
 BytesView without_tag(BytesView frame) {
-    return frame.substr(0, frame.size() - tag_bytes);
+    return frame.substr(0, frame.size() - door_tag_bytes);
 }
 
 bool tag_holds(BytesView frame, const Tag& want) {
-    return sodium_memcmp(raw(frame) + frame.size() - tag_bytes, want.data(), tag_bytes) == 0;
+    return sodium_memcmp(raw(frame) + frame.size() - door_tag_bytes, want.data(), door_tag_bytes) == 0;
 }
 
 void put_kind(Bytes& out, FrameKind kind) {
@@ -54,11 +54,11 @@ void put_kind(Bytes& out, FrameKind kind) {
 
 /// node key, boot, port, nonce: the same in HELLO and WELCOME.
 void put_introduction(Bytes& out, const Introduction& self) {
-    std::array<std::uint8_t, 32 + 8 + 2 + nonce_bytes> part{};
+    std::array<std::uint8_t, 32 + 8 + 2 + door_nonce_bytes> part{};
     std::copy(self.node.begin(), self.node.end(), part.begin());
     put_be64(part.data() + 32, self.boot);
     put_be16(part.data() + 40, self.port);
-    randombytes_buf(part.data() + 42, nonce_bytes);
+    randombytes_buf(part.data() + 42, door_nonce_bytes);
     out += view(part);
 }
 

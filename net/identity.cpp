@@ -9,7 +9,7 @@
 
 namespace starling::net {
 namespace {
-constexpr std::string_view file_label = "starling-identity-1";
+constexpr std::string_view identity_label = "starling-identity-1";
 }
 
 std::optional<CurveKey> curve_key_of(const NodeKey& node) {
@@ -33,13 +33,13 @@ Identity Identity::generate() {
 }
 
 Result<Identity> Identity::load(const std::filesystem::path& path) {
-    auto seed = read_secret_file(path, file_label);
+    auto seed = read_secret_file(path, identity_label);
     if (!seed) return seed.fault();
     return Identity(*seed);
 }
 
 Result<Done> Identity::save(const std::filesystem::path& path) const {
-    return write_secret_file(path, file_label, seed_);
+    return write_secret_file(path, identity_label, seed_);
 }
 
 void Identity::check() const {

@@ -11,9 +11,9 @@
 namespace starling::net {
 namespace {
 
-constexpr std::string_view file_label = "starling-mesh-1";
+constexpr std::string_view mesh_label = "starling-mesh-1";
 constexpr std::string_view code_prefix = "starling1-";
-constexpr std::size_t checksum_bytes = 4;
+constexpr std::size_t code_checksum_bytes = 4;
 constexpr int code_variant = sodium_base64_VARIANT_URLSAFE_NO_PADDING;
 
 // Each use of the secret has a number of its own; these are wire format, never renumber them.
@@ -24,7 +24,7 @@ Bytes checksum_of(BytesView payload) {
     std::array<unsigned char, crypto_generichash_BYTES> hash{};
     crypto_generichash(hash.data(), hash.size(), reinterpret_cast<const unsigned char*>(payload.data()), payload.size(),
                        reinterpret_cast<const unsigned char*>(code_prefix.data()), code_prefix.size());
-    return Bytes(reinterpret_cast<const char*>(hash.data()), checksum_bytes);
+    return Bytes(reinterpret_cast<const char*>(hash.data()), code_checksum_bytes);
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -79,13 +79,13 @@ MeshSecret MeshSecret::generate() {
 }
 
 Result<MeshSecret> MeshSecret::load(const std::filesystem::path& path) {
-    auto root = read_secret_file(path, file_label);
+    auto root = read_secret_file(path, mesh_label);
     if (!root) return root.fault();
     return MeshSecret(*root);
 }
 
 Result<Done> MeshSecret::save(const std::filesystem::path& path) const {
-    return write_secret_file(path, file_label, root_);
+    return write_secret_file(path, mesh_label, root_);
 }
 
 std::string MeshSecret::join_code(std::span<const std::string> addresses) const {
@@ -120,9 +120,9 @@ Result<JoinCode> parse_join_code(std::string_view text) {
     auto payload = from_base64(text.substr(code_prefix.size()));
     if (!payload)
         return Fault{FaultCode::malformed, "the join code has a character that does not belong in it, or was cut off"};
-    if (payload->size() < 32 + checksum_bytes) return Fault{FaultCode::malformed, "the join code was cut off"};
+    if (payload->size() < 32 + code_checksum_bytes) return Fault{FaultCode::malformed, "the join code was cut off"};
 
-    BytesView body = BytesView(*payload).substr(0, payload->size() - checksum_bytes);
+    BytesView body = BytesView(*payload).substr(0, payload->size() - code_checksum_bytes);
     if (BytesView(*payload).substr(body.size()) != checksum_of(body)) {
         return Fault{FaultCode::malformed, "the join code has a typing error: its checksum does not match"};
     }

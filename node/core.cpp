@@ -165,6 +165,11 @@ Commit Core::transact(const std::function<void(Tx&)>& write) {
     return {to_public(commit->version), commit->wrote};
 }
 
+/// Whatever asks for a fingerprint: it says something only while no window is open. The lock is held.
+void Core::settle() {
+    if (!closed_ && peer_.settle(present())) network_->written();
+}
+
 // -- what comes in
 // -------------------------------------------------------------------------------------------------------
 

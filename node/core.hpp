@@ -57,7 +57,8 @@ class Core final : private NetworkDriver {
     Network& network() const { return *network_; }
     const crdt::NodeKey& node_key() const { return node_key_; }
     const net::MeshSecret& mesh() const { return mesh_; }
-    Status status() const;
+    /// Closes the open window first, except inside `transact`.
+    Status status();
 
     /// Throws Errc::closed once it is.
     void require_open() const;
@@ -73,6 +74,7 @@ class Core final : private NetworkDriver {
     gossip::Effects handle(const gossip::Input& input) override;
     gossip::Status peer_status() override;
     bool look_inside() const;
+    void settle();
     bool wait(std::chrono::milliseconds timeout, const std::function<bool()>& met);
     void delivered(const gossip::Delivered& delivered, const gossip::Now& now);
     void warn_of_clock(const crdt::NodeKey& node, const gossip::Now& now);

@@ -70,7 +70,7 @@ std::vector<Refusals> refusals_of(const net::DoorCounters& door) {
 
 }  // namespace
 
-Status Core::status() const {
+Status Core::status() {
     auto figures = network_->figures();
     Status status;
     status.id = to_public(node_key_);
@@ -78,7 +78,7 @@ Status Core::status() const {
     status.addresses = std::move(figures.addresses);
     status.port = figures.port;
     status.refusals = refusals_of(figures.door);
-    read([&](const peer::Peer& peer) {
+    const auto gather = [&](const peer::Peer& peer) {
         auto inner = peer.status();
         status.version = to_public(peer.version());
         status.fingerprint = hex_of(peer.state().fingerprint());
@@ -91,7 +91,14 @@ Status Core::status() const {
         status.full_mesh = inner.full_mesh;
         status.update_needed = inner.counters.update_needed > 0;
         status.synced = peer.synced();
-    });
+    };
+    if (look_inside()) {
+        gather(peer_);
+    } else {
+        const std::lock_guard lock(mutex_);
+        settle();
+        gather(peer_);
+    }
     return status;
 }
 

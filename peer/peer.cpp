@@ -41,6 +41,12 @@ void Peer::gather_changes(bool on) {
     impl_->replica.gather_changes(on);
 }
 
+bool Peer::settle(gossip::Now now) {
+    if (!impl_->replica.window_open()) return false;
+    impl_->engine.settle(now);
+    return true;
+}
+
 const Replica& Peer::replica() const {
     return impl_->replica;
 }

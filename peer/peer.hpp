@@ -45,6 +45,10 @@ class Peer {
     /// Whether changes are gathered, for `Commit` and `Delivered`; they are until told otherwise.
     void gather_changes(bool on);
 
+    /// Closes the open window, so that the state's version and fingerprint are of one instant (rule 6), and returns
+    /// whether one was open. Not inside `write`. The caller owes a `handle(Written{}, now)` as after `write`.
+    bool settle(gossip::Now now);
+
     const crdt::Replica& replica() const;
     const crdt::State& state() const { return replica().state(); }
     /// The version including the open window: what a reader of this node sees.

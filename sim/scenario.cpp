@@ -27,7 +27,7 @@ Config Config::drawn(std::size_t nodes, std::uint64_t seed) {
     limits.log_bytes_max = std::array{64U << 20, 8'000U, 3'000U, 0U}[random.below(4)];
     limits.log_age_us_max = either(250, limits.log_age_us_max, 500'000);
     limits.waiting_bytes_max = either(300, limits.waiting_bytes_max, 6'000);
-    limits.pull_reply_bytes_max = either(300, limits.pull_reply_bytes_max, 300);
+    limits.frame_changesets_bytes_max = either(300, limits.frame_changesets_bytes_max, 300);
     limits.unacked_bytes_max = either(300, limits.unacked_bytes_max, 600);
     limits.diff_part_bytes_max = either(400, limits.diff_part_bytes_max, 300);
     limits.diff_parts_in_flight_max =

@@ -41,4 +41,6 @@ Outcome refuse_a_stranger(Stage& stage);   // 7
 /// The outcome of a scene in which something did not hold.
 Outcome failed(Outcome outcome, std::string why);
 
+std::int64_t ms_since(Clock::time_point began);
+
 }  // namespace starling::cli::demo

@@ -18,10 +18,6 @@ constexpr std::size_t probes_quick = 60;
 constexpr std::chrono::milliseconds counting_ms{8'000};
 constexpr std::chrono::milliseconds counting_quick_ms{1'000};
 
-std::int64_t ms_since(Clock::time_point began) {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began).count();
-}
-
 bool all_linked(Fleet& fleet) {
     for (const Json& status : fleet.call_all(all_nodes(), [](std::size_t) { return Json{{"op", "peers"}}; })) {
         if (!status.value("ok", false) || status["peers"].size() != fleet_nodes - 1) return false;
@@ -148,6 +144,10 @@ std::string with_decimals(double number) {
 }
 
 }  // namespace
+
+std::int64_t ms_since(Clock::time_point began) {
+    return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began).count();
+}
 
 Outcome failed(Outcome outcome, std::string why) {
     outcome.pass = false;

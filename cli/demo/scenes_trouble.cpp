@@ -17,10 +17,6 @@ constexpr int writes_meanwhile = 50;
 constexpr std::chrono::milliseconds stranger_ms{3'000};
 constexpr std::chrono::milliseconds stranger_quick_ms{1'500};
 
-std::int64_t ms_since(Clock::time_point began) {
-    return std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - began).count();
-}
-
 /// The lives of a node that a version knows.
 std::set<std::string> lives_of(const Json& status, const std::string& id) {
     std::set<std::string> lives;

@@ -58,8 +58,8 @@ struct Status {
     std::vector<std::string> addresses{};  ///< numeric "host:port" of this node on each network card, loopback last
     std::uint16_t port = 0;
     Version version{};
-    /// Of the data, 32 hexadecimal digits: equal versions must have equal ones. Within a flush window of an own write
-    /// (2 ms) it says nothing.
+    /// Of the data, 32 hexadecimal digits: equal versions must have equal ones. Asking ends the flush window of own
+    /// writes; inside `transact`, where it cannot, the fingerprint says nothing.
     std::string fingerprint{};
     std::uint64_t live_entries = 0;
     std::uint64_t log_bytes = 0, waiting_bytes = 0;

@@ -133,6 +133,29 @@ TEST_CASE("a short body that unfolds into much more than a body may hold is void
     CHECK(decode_body(changeset).fault().code == FaultCode::malformed);
 }
 
+TEST_CASE("a key that stays and a beginning that is shared are not written again") {
+    const auto reads = [](auto second_put) {
+        Writer body;
+        body.uint(1).uint(0).uint(std::uint64_t(Type::map)).uint(0).str("m").uint(0).str("\x01").sint(1);
+        second_put(body);
+        auto changeset = header();
+        changeset.body = body.take();
+        return bool(decode_body(changeset));
+    };
+    const auto other_field = [](Writer& body) { body.uint(0).str("\x02").sint(1); };
+    const auto with_key = [&](std::uint64_t shared, BytesView suffix) {
+        return [=](Writer& body) {
+            body.uint(0).uint(std::uint64_t(Type::map)).uint(shared).str(suffix);
+            other_field(body);
+        };
+    };
+    CHECK(reads([&](Writer& body) { other_field(body.uint(1)); }));
+    CHECK_FALSE(reads(with_key(1, "")));
+    CHECK_FALSE(reads(with_key(0, "m")));
+    CHECK(reads(with_key(1, "n")));
+    CHECK_FALSE(reads(with_key(0, "mn")));
+}
+
 TEST_CASE("a newer format or operation is told apart from garbage") {
     auto changeset = header();
     changeset.body = Bytes("\x02", 1);

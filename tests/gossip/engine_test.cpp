@@ -84,6 +84,44 @@ TEST_CASE("what gathers is pushed when its window ends, with the own writes, and
     }
 }
 
+TEST_CASE("what gathers for a link fills one frame at most: more of it does not wait for the window to end") {
+    constexpr std::uint64_t hour_us = 3'600'000'000;
+    constexpr int writes = 50;
+    gossip::Limits limits;
+    limits.push_window_us = limits.digest_busy_us = limits.digest_idle_us = hour_us;
+    limits.frame_changesets_bytes_max = 1'000;
+    Mesh mesh(2, limits);
+    mesh.link(0, 1);
+    mesh.run();
+    for (int i = 0; i < writes; ++i) {
+        (void)mesh.write(0, put(std::to_string(i).c_str(), i));
+        mesh.run(10'000);  // longer than the flush window: a changeset each
+    }
+    CHECK(mesh.state(1).live_count() > writes / 2);
+    CHECK(mesh.state(1).live_count() < writes);
+    mesh.handle(0, gossip::Flush{});
+    mesh.run(10'000);
+    CHECK(mesh.equal());
+}
+
+TEST_CASE("a settled peer has no window: its version and its fingerprint are of one instant") {
+    Mesh mesh(2);
+    mesh.link(0, 1);
+    mesh.run();
+    (void)mesh.write(0, put("a", 1));
+    mesh.run();
+    (void)mesh.write(0, put("a", 2));
+    REQUIRE(mesh[0].replica().window_open());
+    CHECK(mesh[0].settle(mesh.now()));
+    CHECK_FALSE(mesh[0].settle(mesh.now()));
+    const auto print = mesh.state(0).fingerprint();
+    CHECK(mesh.state(0).version() == mesh[0].version());
+    mesh.handle(0, gossip::Written{});
+    mesh.run();
+    CHECK(mesh.equal());
+    CHECK(mesh.state(1).fingerprint() == print);
+}
+
 TEST_CASE("what was written apart is pulled out of the logs, once") {
     Mesh mesh(3);
     for (int i = 0; i < 50; ++i) {

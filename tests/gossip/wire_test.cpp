@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 
 #include "crdt/codec.hpp"
+#include "crdt/limits.hpp"
 #include "gossip/wire_diff.hpp"
 
 using namespace starling::crdt;
@@ -281,6 +282,30 @@ TEST_CASE("sets of dots take the shorter of runs and bitmap, and come back eithe
         REQUIRE(decoded);
         CHECK(std::get<DiffOpen>(*decoded).staged == dots);
     }
+}
+
+TEST_CASE("sets of dots reach up to the last seq, and not past it") {
+    const auto travelled = [](const LiveDots& dots, auto change) {
+        RefSender out;
+        RefReceiver in;
+        auto frame = encode(0, DiffOpen{1, {}, dots}, out);
+        change(frame);
+        return decode(0, frame, in);
+    };
+    for (Seq back = 0; back < 40; ++back) {
+        LiveDots dots;
+        for (Seq seq = seq_max - 1 - 2 * back; seq < seq_max; seq += 2) extend(dots[replica(1)], seq);
+        const auto decoded = travelled(dots, [](Bytes&) {});
+        REQUIRE(decoded);
+        CHECK(std::get<DiffOpen>(*decoded).staged == dots);
+    }
+    const LiveDots last{{replica(1), {{seq_max - 3, 1}, {seq_max - 1, 1}}}};
+    const auto longer = travelled(last, [](Bytes& frame) {
+        REQUIRE(frame.back() == 0b101);  // a bitmap
+        frame.back() = 0b1101;
+    });
+    REQUIRE_FALSE(longer);
+    CHECK(longer.fault().code == FaultCode::malformed);
 }
 
 TEST_CASE("the pieces of a difference make the difference again, whatever their size") {

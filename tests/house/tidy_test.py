@@ -18,6 +18,7 @@ FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)|^\[[^\]]+\]:\s*(\S+)", re.MULTILINE)
 HEADING = re.compile(r"^#{1,6}\s+(.*?)\s*#*$", re.MULTILINE)
 WORD = re.compile(r"'([^'\n]+)'")
+SOURCE_INCLUDED = re.compile(r'^\s*#\s*include\s*"([^"]+\.cpp)"', re.MULTILINE)
 NAMED_FILE = re.compile(r"`((?:%s|docs|scripts)/[\w./-]+\.(?:hpp|cpp|md|py|build))`" % "|".join(BUILT))
 
 
@@ -41,6 +42,8 @@ def code_violations(root):
                 yield f"{name} parks work: {parked[0]}"
         if path.suffix == ".hpp" and not text.startswith("//"):
             yield f"{name} does not open with a comment that says what it is"
+        for source in SOURCE_INCLUDED.findall(text):
+            yield f"{name} includes {source}, which is no header"
         if path.suffix == ".hpp" and "#pragma once" not in text:
             yield f"{name} has no #pragma once"
         for part in name.parts[:-1]:
@@ -103,6 +106,7 @@ class Tidy(unittest.TestCase):
             "crdt/long.cpp": "//\n" * (LINES_MAX + 1),
             "crdt/parked.cpp": "// TO" + "DO: later\n",
             "crdt/bare.hpp": "#pragma once\n",
+            "crdt/source.cpp": '#include "crdt/long.cpp"\n',
             "crdt/twice.hpp": "// says what it is\n",
             "net/util/any.cpp": "//\n",
             "sim/unlisted.cpp": "//\n",
@@ -116,7 +120,8 @@ class Tidy(unittest.TestCase):
                 (root / name).write_text(text, encoding="utf-8")
             code = sorted(line.split()[0] for line in code_violations(root))
             self.assertEqual(
-                ["crdt/bare.hpp", "crdt/long.cpp", "crdt/parked.cpp", "crdt/twice.hpp", "net/util/any.cpp"], code)
+                ["crdt/bare.hpp", "crdt/long.cpp", "crdt/parked.cpp", "crdt/source.cpp", "crdt/twice.hpp", "net/util/any.cpp"],
+                code)
             self.assertEqual(["sim/unlisted.cpp is in no meson.build"], list(build_violations(root)))
             self.assertEqual(3, len(list(link_violations(root))))
 

@@ -62,6 +62,21 @@ TEST_CASE("an exception rolls everything back and passes through") {
     CHECK(stock.value() == 2);
 }
 
+TEST_CASE("a fingerprint that is asked for counts what was written just now") {
+    const auto node = lone();
+    const auto before = node.status().fingerprint;
+    node.counter("stock").add(1);
+    const auto after = node.status();
+    CHECK(after.fingerprint != before);
+    CHECK(after.version == node.version());
+    node.flush();
+    CHECK(node.status().fingerprint == after.fingerprint);
+    node.transact([&](auto& tx) {
+        tx.add(node.counter("stock"), 1);
+        CHECK(node.status().live_entries == 1);  // may be asked inside too
+    });
+}
+
 TEST_CASE("what cannot be stored is refused and loses the transaction") {
     const auto node = lone();
     const auto text = node.reg<std::string>("text");

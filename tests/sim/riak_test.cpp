@@ -12,14 +12,14 @@ using namespace starling::crdt;
 
 namespace {
 
-const Bytes x = pack_str("x");
+const Bytes element = pack_str("x");
 
 struct Node {
     explicit Node(std::uint8_t name) { replica.begin_life({{name}, name}); }
 
     Changeset write(bool add) {
         Transaction tx(replica, ++stamp);
-        add ? Set::add(tx, "s", x) : Set::remove(tx, "s", x);
+        add ? Set::add(tx, "s", element) : Set::remove(tx, "s", element);
         REQUIRE(bool(tx.commit()));
         return *replica.cut();
     }
@@ -33,7 +33,7 @@ struct Node {
         REQUIRE(bool(valid_difference(replica, difference)));
         static_cast<void>(apply_difference(replica, difference));
     }
-    bool has_x() const { return Set::contains(replica.state(), "s", x); }
+    bool has_x() const { return Set::contains(replica.state(), "s", element); }
 
     Replica replica{0};
     Stamp stamp = 1;
@@ -95,7 +95,7 @@ TEST_CASE("riak: through the whole peer, over links, out of the log and by diffs
         world.start();
         const auto write = [&](sim::Place place, bool add) {
             world.write(
-                place, [&](Transaction& tx) { add ? Set::add(tx, "s", x) : Set::remove(tx, "s", x); },
+                place, [&](Transaction& tx) { add ? Set::add(tx, "s", element) : Set::remove(tx, "s", element); },
                 [](const Result<peer::Commit>& commit) { REQUIRE(bool(commit)); });
         };
         const auto pass_s = [&](std::uint64_t seconds) {
@@ -110,7 +110,7 @@ TEST_CASE("riak: through the whole peer, over links, out of the log and by diffs
             world.network().block(p, q);
             pass_s(5);
         };
-        const auto has_x = [&](sim::Place place) { return Set::contains(world.peer(place)->state(), "s", x); };
+        const auto has_x = [&](sim::Place place) { return Set::contains(world.peer(place)->state(), "s", element); };
         write(a, true);
         write(b, true);
         meet(a, c);

@@ -207,8 +207,8 @@ std::string rule_3_applied_whole(const Scene& scene) {
 }
 
 /// What no honest replica would send, in the bytes of docs/wire.md: it writes to the mesh's own keys, and removes every
-/// dot that it knows of, whoever wrote it and whatever it holds.
-Changeset lie_to(const Replica& victim, bool trims) {
+/// dot that it knows of, whoever wrote it and whatever it holds; or, of many, only the first and the last.
+Changeset lie_to(const Replica& victim, bool trims, bool ends_only = false) {
     Changeset lie;
     lie.origin = replica_of(4);
     lie.first = 1;
@@ -221,7 +221,12 @@ Changeset lie_to(const Replica& victim, bool trims) {
     body.str("$mesh/key").uint(0).str(packed_nil()).raw(pack_int(1));
     for (const auto& [id, seq] : victim.state().version()) {
         lie.refs.push_back(id);
-        body.uint(trims ? 9 : 8).uint(lie.refs.size()).uint(1).uint(1).uint(seq);  // one run: 1 … seq
+        body.uint(trims ? 9 : 8).uint(lie.refs.size());
+        if (ends_only && seq > 2) {
+            body.uint(2).uint(1).uint(1).uint(seq - 2).uint(1);  // two runs: 1, and seq
+        } else {
+            body.uint(1).uint(1).uint(seq);  // one run: 1 … seq
+        }
     }
     lie.body = body.take();
     return lie;
@@ -259,7 +264,7 @@ std::string rule_4_validity_is_pure(const Scene& scene) {
 /// Rule 2 where a liar names no dependencies: what it removes must be covered all the same.
 std::string rule_2_removals_are_covered(const Scene& scene) {
     const auto everything = scene.built(scene.history.everything());
-    auto lie = lie_to(*everything, false);
+    auto lie = lie_to(*everything, false, scene.order % 2 == 0);
     lie.deps.clear();
     const auto replica = scene.built(scene.a);
     const auto version = replica->state().version();
