@@ -75,9 +75,10 @@ Handle EntryArena::own_chunk(std::size_t units) {
     return add_chunk(at, std::move(memory));
 }
 
-Handle EntryArena::shared_chunk() {
+Handle EntryArena::shared_chunk(std::size_t units_min) {
     constexpr auto chunk_units = std::size_t{1} << chunk_bits;
-    if (chunks_.size() < slabs_from_chunks) return own_chunk(chunk_units);
+    fresh_units_ = chunks_.empty() && units_min <= first_units / 2 ? first_units : chunk_units;
+    if (chunks_.size() < slabs_from_chunks) return own_chunk(fresh_units_);
     Pages memory;
     if (spare_chunks_ == 0) {
         memory = new_pages(slab_chunks * chunk_units * unit_bytes);
@@ -107,8 +108,8 @@ Handle EntryArena::take(std::size_t units) {
     if (fresh_units_ < units) {
         const bool first = chunks_.empty();
         const std::size_t skipped = first ? 64 / unit_bytes : 0;  // handle 0 is none
-        fresh_ = shared_chunk() + Handle(skipped);
-        fresh_units_ = (std::size_t{1} << chunk_bits) - skipped;
+        fresh_ = shared_chunk(units) + Handle(skipped);
+        fresh_units_ -= skipped;
     }
     const auto handle = fresh_;
     fresh_ += Handle(units);

@@ -73,7 +73,8 @@ class EntryArena {
     static constexpr std::size_t exact_units_max = 64;     // up to here a size class is one size
     static constexpr std::size_t classes = exact_units_max + 1 + 6 * 8;
 
-    static constexpr std::size_t slab_chunks = 8;        // that are allocated at once …
+    static constexpr std::size_t first_units = 1024;  // of the first chunk, 8 KiB: most replicas of a test stay small
+    static constexpr std::size_t slab_chunks = 8;     // that are allocated at once …
     static constexpr std::size_t slabs_from_chunks = 8;  // … when there are as many already
 
     static std::size_t units_of(const Entry& entry);
@@ -81,7 +82,8 @@ class EntryArena {
     static std::size_t class_of(std::size_t& units);
     Handle add_chunk(std::byte* at, Pages memory);
     Handle own_chunk(std::size_t units);
-    Handle shared_chunk();
+    /// Sets `fresh_units_` to what it has.
+    Handle shared_chunk(std::size_t units_min);
     Handle take(std::size_t units);
 
     std::vector<std::byte*> chunks_;

@@ -81,8 +81,8 @@ TEST_CASE("a state comes back from its bytes, and both replicas that hold it exp
 TEST_CASE("what an entry has from the one before it is not written again") {
     const auto reads = [](auto write_second) {
         Writer state;
-        state.uint(1).uint(0).uint(1).uint(1);  // format, space, depth, origins
-        state.replica(nth(1)).uint(2).uint(5);  // what was seen, the last stamp
+        state.uint(1).uint(0).uint(1).uint(2).uint(1);  // format, space, depth, entries, origins
+        state.replica(nth(1)).uint(2).uint(5);          // what was seen, the last stamp
         state.uint(12).uint(std::uint64_t(Type::map)).uint(0).str("m").uint(0).str("\x01").uint(5).sint(1).sint(7);
         write_second(state);
         state.uint(16).uint(1).uint(0).uint(0).uint(0);  // the end of the origin, one head
