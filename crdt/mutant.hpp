@@ -65,6 +65,12 @@ enum class Mutant : unsigned char {
     pull_skips_one = 46,           ///< pull: the exact ranges lacked
     evicts_nearest = 47,           ///< rule 2: the farthest from delivery is evicted
     unequal_states_pass = 48,      ///< rule 1: equal versions with unequal fingerprints are a fault
+    // -- trees and digests
+    new_links_are_eager = 60,      ///< trees: a new link starts lazy
+    stops_are_not_heard = 61,      ///< trees: a peer that has it from elsewhere gets no more pushes of it
+    pulls_graft_nothing = 62,      ///< trees: a peer that had to pull is pushed to
+    duplicates_stop_nobody = 63,   ///< trees: a duplicate makes its receiver ask the sender to stop
+    digests_are_not_counted = 64,  ///< digests: one that was lost is noticed by its number
 };
 
 #ifdef STARLING_MUTANTS
