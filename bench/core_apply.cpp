@@ -30,13 +30,15 @@ void apply_batches(crdt::Replica& reader, std::size_t from, std::size_t to, std:
                    ChangesetAt&& changeset_at) {
     static std::array<crdt::Body, batch_max> bodies;
     std::array<const crdt::Changeset*, batch_max> batch;
+    std::array<const crdt::Body*, batch_max> ahead;
+    for (std::size_t i = 0; i < batch_max; ++i) ahead[i] = &bodies[i];
     for (std::size_t count = 0; from < to; from += count) {
         count = std::min(at_a_time, to - from);
         for (std::size_t i = 0; i < count; ++i) {
             batch[i] = &changeset_at(from + i, i);
             STARLING_ASSERT(crdt::decode_body(*batch[i], bodies[i]), "the benchmark's bodies are well-formed");
         }
-        if (at_a_time > 1) reader.prefetch(std::span(bodies).first(count));
+        if (at_a_time > 1) reader.prefetch(std::span(ahead).first(count));
         for (std::size_t i = 0; i < count; ++i) {
             STARLING_ASSERT(!reader.missing(*batch[i], &bodies[i]), "they come in order");
             reader.apply(*batch[i], &bodies[i]);

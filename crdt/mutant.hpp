@@ -79,6 +79,12 @@ enum class Mutant : unsigned char {
     // -- writes that wait for memory
     readers_miss_the_queue = 59,  ///< transactions: whoever reads inside one finds its writes
     put_takes_any_place = 60,     ///< applying: a put takes the place of what its own body removes only
+    // -- trees and digests
+    new_links_are_eager = 61,      ///< trees: a new link starts lazy
+    stops_are_not_heard = 62,      ///< trees: a peer that has it from elsewhere gets no more pushes of it
+    pulls_graft_nothing = 63,      ///< trees: a peer that had to pull is pushed to
+    duplicates_stop_nobody = 64,   ///< trees: a duplicate makes its receiver ask the sender to stop
+    digests_are_not_counted = 65,  ///< digests: one that was lost is noticed by its number
 };
 
 #ifdef STARLING_MUTANTS

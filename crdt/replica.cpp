@@ -231,13 +231,13 @@ Changes Replica::apply(const Changeset& changeset, const Body* body) {
     return changes;
 }
 
-void Replica::prefetch(std::span<const Body> bodies) const {
+void Replica::prefetch(std::span<const Body* const> bodies) const {
     std::array<std::uint32_t, prefetched_max> hashes;
     std::size_t count = 0;
-    for (const auto& body : bodies) {
-        for (const auto& put : body.puts) {
+    for (const auto* body : bodies) {
+        for (const auto& put : body->puts) {
             if (count == prefetched_max) break;
-            state_.prefetch_slot(hashes[count++] = state_.hashed(body.slot(put)).hash);
+            state_.prefetch_slot(hashes[count++] = state_.hashed(body->slot(put)).hash);
         }
     }
     for (std::size_t i = 0; i < count; ++i) state_.prefetch_entry(hashes[i]);

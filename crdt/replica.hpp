@@ -95,7 +95,7 @@ class Replica {
     }
     /// A hint: these bodies will be applied soon. Most of an apply is waiting for memory; what all of them will touch
     /// is fetched at once. Changes nothing. O(operations), of which the first `prefetched_max` count.
-    void prefetch(std::span<const Body> bodies) const;
+    void prefetch(std::span<const Body* const> bodies) const;
     static constexpr std::size_t prefetched_max = 64;
 
     /// Recomputes the invariants; O(n log n).

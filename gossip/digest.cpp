@@ -1,6 +1,7 @@
 // Who has what: hellos and digests, and the pulls that follow from them.
 #include <algorithm>
 
+#include "crdt/limits.hpp"
 #include "crdt/mutant.hpp"
 #include "gossip/engine.hpp"
 #include "gossip/wire.hpp"
@@ -13,6 +14,12 @@ namespace {
 
 constexpr std::size_t pull_changesets_max = 4096;  // of one origin in one answer
 
+/// How far `number` is ahead of `last`, on the circle of numbers.
+std::int64_t ahead_of(std::uint64_t last, std::uint64_t number) {
+    const auto ahead = (number + digest_numbers - last) % digest_numbers;
+    return ahead <= digest_numbers / 2 ? std::int64_t(ahead) : std::int64_t(ahead) - std::int64_t(digest_numbers);
+}
+
 }  // namespace
 
 // -- saying
@@ -21,20 +28,36 @@ constexpr std::size_t pull_changesets_max = 4096;  // of one origin in one answe
 void Engine::say_hello(const NodeKey& peer, Link& link) {
     cut_window();
     push_gathered(peer, link);  // or the peer would pull what is about to come
-    link.changed.clear();
-    link.digest_due_us = now_.mono_us + limits_.digest_idle_us;
-    link.said_neighbourhood = neighbourhood();
-    send(peer, Hello{replica_.state().version(), replica_.state().fingerprint(), link.said_neighbourhood});
+    auto& told = link.told;
+    told.number = (told.number + 1) % digest_numbers;
+    for (const auto& [id, origin] : replica_.state().origins()) told.seqs.set(origins_.intern(id), origin.seen);
+    link.told_place = rises_.last();
+    link.digest_due_us = link.summary_due_us = now_.mono_us + limits_.digest_idle_us;
+    link.said_neighbourhood = neighbourhood_;
+    send(peer, Hello{told.number, replica_.state().version(), replica_.state().fingerprint(), neighbourhood_});
 }
 
 void Engine::say_digest(const NodeKey& peer, Link& link) {
     cut_window();
     push_gathered(peer, link);  // or the peer would pull what is about to come
-    Digest digest{replica_.state().version_hash(), replica_.state().fingerprint(), neighbourhood(), {}};
-    for (const auto& id : link.changed) digest.changed[id] = replica_.state().seen(id);
-    link.changed.clear();
-    link.digest_due_us = now_.mono_us + limits_.digest_idle_us;
-    link.said_neighbourhood = digest.neighbourhood;
+    auto& told = link.told;
+    told.number = (told.number + 1) % digest_numbers;
+    Digest digest;
+    digest.number = told.number;
+    for (const auto origin : rises_.since(link.told_place)) {
+        const auto& id = origins_.name(origin);
+        const auto seen = replica_.state().seen(id);
+        if (seen > told.seqs.at(origin)) digest.rises.push_back({id, seen - told.seqs.at(origin)});
+        told.seqs.set(origin, seen);
+    }
+    link.told_place = rises_.last();
+    for (const auto origin : std::exchange(link.stops, {})) digest.stop.push_back(origins_.name(origin));
+    if (link.summary_due_us <= now_.mono_us || link.said_neighbourhood != neighbourhood_) {
+        digest.summary = Summary{replica_.state().version_hash(), replica_.state().fingerprint(), neighbourhood_};
+        link.summary_due_us = now_.mono_us + limits_.digest_idle_us;
+        link.said_neighbourhood = neighbourhood_;
+    }
+    link.digest_due_us = link.summary_due_us;
     send(peer, digest);
 }
 
@@ -50,7 +73,12 @@ void Engine::on(const NodeKey& peer, Hello& hello) {
     const bool first = !link.greeted;
     link.greeted = true;
     link.neighbourhood = hello.neighbourhood;
-    for (const auto& [id, seq] : hello.version) learn(link, id, seq, first ? 0 : limits_.pull_delay_us);
+    for (const auto& [id, seq] : hello.version) learn(link, id, seq, !first);
+    if (first || ahead_of(link.heard.number, hello.number) > 0) {
+        link.heard = {{}, hello.number};
+        for (const auto& [id, seq] : hello.version) link.heard.seqs.set(origins_.intern(id), seq);
+        link.lost_track = false;
+    }
     acknowledge(link);
     if (link.known.hash() == version_hash(hello.version)) compare(peer, link, hello.fingerprint);
     pull_from(peer, link);
@@ -58,13 +86,25 @@ void Engine::on(const NodeKey& peer, Hello& hello) {
 
 void Engine::on(const NodeKey& peer, Digest& digest) {
     auto& link = links_.at(peer);
-    link.neighbourhood = digest.neighbourhood;
-    for (const auto& [id, seq] : digest.changed) learn(link, id, seq, limits_.pull_delay_us);
+    const auto ahead = link.greeted ? ahead_of(link.heard.number, digest.number) : 1;
+    if (ahead <= 0) return;  // a second copy, or overtaken by a hello
+    if (digest.summary) link.neighbourhood = digest.summary->neighbourhood;
+    for (const auto& id : digest.stop) trees_.stop(origins_.tree(origins_.intern(id)), link.slot);
+    link.lost_track = link.lost_track || !link.greeted || (ahead != 1 && !mutant(Mutant::digests_are_not_counted));
+    if (link.lost_track) return request_hello(peer, link);
+    link.heard.number = digest.number;
+    for (const auto& rise : digest.rises) {
+        const auto origin = origins_.intern(rise.origin);
+        const auto seq = std::min(seq_max, link.heard.seqs.at(origin) + rise.by);
+        link.heard.seqs.set(origin, seq);
+        learn(link, rise.origin, seq, true);
+        trees_.held(origins_.tree(origin), link.slot);
+    }
     acknowledge(link);
-    if (link.known.hash() != digest.version_hash) {
+    if (digest.summary && link.known.hash() != digest.summary->version_hash) {
         request_hello(peer, link);  // a frame was lost or overtaken
-    } else {
-        compare(peer, link, digest.fingerprint);
+    } else if (digest.summary) {
+        compare(peer, link, digest.summary->fingerprint);
     }
     pull_from(peer, link);
 }
@@ -81,15 +121,17 @@ void Engine::request_hello(const NodeKey& peer, Link& link) {
     send(peer, HelloRequest{});
 }
 
-/// The peer holds `id` up to `seq`.
-void Engine::learn(Link& link, const ReplicaId& id, Seq seq, std::uint64_t pull_delay_us) {
-    link.known.raise(id, seq);
+/// The peer holds `id` up to `seq`. What a digest or a push tells of may be under way here: wait before a pull, also
+/// for what gathers at others.
+void Engine::learn(Link& link, const ReplicaId& id, Seq seq, bool announced) {
+    link.known.raise(origins_.intern(id), id, seq);
     if (seq <= replica_.state().seen(id)) return;
     if (id == replica_.self()) {
         // More of the running life than this node wrote: its store was cloned, or brought back. Another life goes on.
         if (!renew_life()) return;
     }
-    link.behind.try_emplace(id, now_.mono_us + pull_delay_us);
+    const auto delay_us = announced ? limits_.pull_delay_us + limits_.push_window_us : 0;
+    link.behind.try_emplace(id, Behind{now_.mono_us + delay_us, announced});
 }
 
 void Engine::acknowledge(Link& link) {
@@ -97,6 +139,7 @@ void Engine::acknowledge(Link& link) {
         link.unacked_bytes -= link.unacked.front().bytes;
         link.unacked.pop_front();
     }
+    if (link.unacked.empty()) link.demoted = false;
 }
 
 /// Equal versions with unequal fingerprints contradict rule 1: say so loudly, and let a state diff mend what it can.
@@ -127,18 +170,21 @@ void Engine::pull_from(const NodeKey& peer, Link& link) {
     if (link.pull || diffs_.asking(peer)) return;
     if (link.behind.empty()) return;
     const auto elsewhere = pulled();  // nothing of it here: this link pulls nothing
-    OutstandingPull pull{next_pull_, {}, now_.mono_us + limits_.pull_timeout_us, waiting_.evicted()};
+    OutstandingPull pull{next_pull_, {}, now_.mono_us + limits_.pull_timeout_us, waiting_.evicted(), true};
     for (auto at = link.behind.begin(); at != link.behind.end();) {
-        const auto& [id, due_us] = *at;
-        const auto top = link.known.seen(id);
+        const auto& [id, behind] = *at;
+        const auto top = link.known.seen(origins_.intern(id));
         const auto seen = replica_.state().seen(id);
         if (top <= seen || newer_format_.contains(id)) {
             at = link.behind.erase(at);
             continue;
         }
-        if (due_us <= now_.mono_us && !elsewhere.contains(id)) {
+        if (behind.due_us <= now_.mono_us && !elsewhere.contains(id)) {
             const auto from = waiting_.continues(id, seen) + (mutant(Mutant::pull_skips_one) ? 2 : 1);
-            if (from <= top) pull.ranges.push_back({id, from, top});
+            if (from <= top) {
+                pull.ranges.push_back({id, from, top});
+                pull.announced = pull.announced && behind.announced;
+            }
         }
         ++at;
     }
@@ -152,7 +198,9 @@ void Engine::pull_from(const NodeKey& peer, Link& link) {
 void Engine::on(const NodeKey& peer, Pull& pull) {
     Changesets answer{pull.id, {}, {}};
     std::vector<Log::Record> records;
+    auto& link = links_.at(peer);
     for (const auto& range : pull.ranges) {
+        trees_.graft(origins_.tree(origins_.intern(range.origin)), link.slot);
         if (replica_.state().seen(range.origin) < range.from) continue;
         if (!log_.serves(range.origin, range.from)) {
             answer.gone.push_back(range.origin);
@@ -184,7 +232,8 @@ void Engine::pull_answered(const NodeKey& peer, Link& link, const Changesets& me
         return seen >= range.from || (!evicted && waiting_.continues(range.origin, seen) >= range.from);
     });
     if (!progress) {  // do not ask the same again at once, or two nodes could do nothing else
-        for (const auto& range : link.pull->ranges) link.behind[range.origin] = now_.mono_us + limits_.pull_timeout_us;
+        for (const auto& range : link.pull->ranges)
+            link.behind[range.origin] = {now_.mono_us + limits_.pull_timeout_us, link.pull->announced};
     }
     link.pull.reset();
     if (!message.gone.empty()) diffs_.ask(peer, now_.mono_us);

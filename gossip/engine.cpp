@@ -23,8 +23,11 @@ Engine::Engine(Replica& replica, Clock& clock, EngineOptions options)
       limits_(options.limits),
       verify_(std::move(options.verify)),
       random_(std::move(options.random)),
+      trees_(limits_.inheritance),
       diffs_(*this, limits_, counters_, node_) {
     STARLING_ASSERT(random_, "randomness is injected");
+    for (const auto& [id, origin] : replica_.state().origins()) rises_.rose(origins_.intern(id));
+    neighbours_changed();
 }
 
 Effects Engine::handle(const Input& input, Now now) {
@@ -41,9 +44,11 @@ Effects Engine::handle(const Input& input, Now now) {
 
 void Engine::on(const LinkUp& up) {
     // A new connection knows nothing of the old one's numbers, and goes on with nothing that was begun on it.
-    if (links_.erase(up.peer) > 0) diffs_.link_down(up.peer);
+    if (links_.contains(up.peer)) on(LinkDown{up.peer});
     auto& link = links_[up.peer];
+    link.slot = trees_.up(origins_.trees(), origins_.tree_of(node_));
     link.up_since_us = now_.mono_us;
+    neighbours_changed();
     link.digest_due_us = now_.mono_us + limits_.digest_idle_us;
     say_hello(up.peer, link);
     for (auto& [peer, other] : links_) {
@@ -52,8 +57,12 @@ void Engine::on(const LinkUp& up) {
 }
 
 void Engine::on(const LinkDown& down) {
-    if (links_.erase(down.peer) == 0) return;
+    const auto lost = links_.find(down.peer);
+    if (lost == links_.end()) return;
+    trees_.down(lost->second.slot);
+    links_.erase(lost);
     diffs_.link_down(down.peer);
+    neighbours_changed();
     for (auto& [peer, link] : links_) {
         digest_within(link, limits_.digest_busy_us);
         pull_from(peer, link);  // what was asked of the lost one
@@ -90,17 +99,17 @@ void Engine::on(const Received& received) {
 }
 
 /// A hash of the set of this node and its peers. Equal at all ends of all links, it says that they are a full mesh.
-std::uint64_t Engine::neighbourhood() const {
+void Engine::neighbours_changed() {
     std::set<NodeKey> nodes{node_};
     for (const auto& [peer, link] : links_) nodes.insert(peer);
     Bytes text;
     for (const auto& node : nodes) text.append(node.begin(), node.end());
-    return siphash128(text, fingerprint_key).low;
+    neighbourhood_ = siphash128(text, fingerprint_key).low;
 }
 
 bool Engine::full_mesh() const {
-    const auto mine = neighbourhood();
-    return std::all_of(links_.begin(), links_.end(), [&](const auto& l) { return l.second.neighbourhood == mine; });
+    return std::all_of(links_.begin(), links_.end(),
+                       [&](const auto& l) { return l.second.neighbourhood == neighbourhood_; });
 }
 
 void Engine::send(const NodeKey& peer, const Message& message) {
@@ -168,7 +177,8 @@ void Engine::timers() {
     diffs_.tick(now);
     for (auto& [peer, link] : links_) {
         if (link.pull && link.pull->deadline_us <= now) {
-            for (const auto& range : link.pull->ranges) link.behind[range.origin] = now + limits_.pull_timeout_us;
+            for (const auto& range : link.pull->ranges)
+                link.behind[range.origin] = {now + limits_.pull_timeout_us, link.pull->announced};
             link.pull.reset();
         }
         if (link.digest_due_us <= now) say_digest(peer, link);
@@ -190,8 +200,8 @@ std::optional<std::uint64_t> Engine::next_deadline() const {
             at(link.pull->deadline_us);
             continue;
         }
-        for (const auto& [id, due_us] : link.behind) {
-            if (due_us > now_.mono_us && !elsewhere.contains(id)) at(due_us);
+        for (const auto& [id, behind] : link.behind) {
+            if (behind.due_us > now_.mono_us && !elsewhere.contains(id)) at(behind.due_us);
         }
     }
     return least;
@@ -205,25 +215,19 @@ bool Engine::synced() const {
     return !links_.empty() && !replica_.window_open() && std::all_of(links_.begin(), links_.end(), in_step);
 }
 
-namespace {
-
-/// Events that a version with lines `a` has and one with lines `b` lacks.
-std::uint64_t events_ahead(const Version& a, const Version& b) {
-    std::uint64_t events = 0;
-    for (const auto& [id, seq] : a) events += seq - std::min(seq, seen(b, id));
-    return events;
-}
-
-}  // namespace
-
 Status Engine::status() const {
     Status status;
-    const auto version = replica_.state().version();
     for (const auto& [peer, link] : links_) {
         const auto& known = link.known;
+        std::uint64_t lag = 0, behind = 0;  // events that one end has and the other lacks
+        for (OriginId origin = 0; origin < origins_.size(); ++origin) {
+            const auto here = replica_.state().seen(origins_.name(origin));
+            const auto there = known.seen(origin);
+            lag += here - std::min(here, there);
+            behind += there - std::min(here, there);
+        }
         status.links.push_back({peer, link.up_since_us, link.bytes_in, link.bytes_out, link.messages_in,
-                                link.messages_out, events_ahead(version, known.lines()),
-                                events_ahead(known.lines(), version),
+                                link.messages_out, lag, behind,
                                 known.hash() == replica_.state().version_hash() && !replica_.window_open()});
     }
     status.counters = counters_;
@@ -240,9 +244,14 @@ void Engine::check() const {
     log_.check();
     waiting_.check();
     diffs_.check();
+    rises_.check();
+    trees_.check();
     STARLING_ASSERT(waiting_.bytes() <= limits_.waiting_bytes_max, "what waits is bounded");
     for (const auto& [peer, link] : links_) {
-        STARLING_ASSERT(version_hash(link.known.lines()) == link.known.hash(), "a known version knows its hash");
+        Fingerprint hash;
+        for (OriginId origin = 0; origin < origins_.size(); ++origin)
+            hash += version_line_hash(origins_.name(origin), link.known.seen(origin));
+        STARLING_ASSERT(hash == link.known.hash(), "a known version knows its hash");
         std::size_t unacked = 0;
         for (const auto& item : link.unacked) unacked += item.bytes;
         STARLING_ASSERT(unacked == link.unacked_bytes, "what is not acknowledged is counted");

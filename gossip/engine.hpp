@@ -8,12 +8,15 @@
 
 #include <map>
 #include <set>
+#include <span>
 
 #include "crdt/clock.hpp"
 #include "gossip/diff_session.hpp"
 #include "gossip/io.hpp"
 #include "gossip/link.hpp"
 #include "gossip/log.hpp"
+#include "gossip/origins.hpp"
+#include "gossip/trees.hpp"
 #include "gossip/waiting.hpp"
 
 namespace starling::gossip {
@@ -60,7 +63,7 @@ class Engine final : private DiffHost {
     void report(std::string fault);
     void begin_life();
     bool renew_life();
-    std::uint64_t neighbourhood() const;
+    void neighbours_changed();
     bool full_mesh() const;
 
     // -- spread.cpp: changesets
@@ -70,7 +73,11 @@ class Engine final : private DiffHost {
     void push_gathered();
     void push_gathered(const crdt::NodeKey& peer, Link& link);
     void on(const crdt::NodeKey& peer, Changesets& message);
-    void arrived(const crdt::NodeKey& peer, crdt::Changeset changeset, bool pushed);
+    std::vector<crdt::Result<crdt::Body>> decode_ahead(std::span<const crdt::Changeset> changesets);
+    void arrived(const crdt::NodeKey& peer, crdt::Changeset changeset, crdt::Result<crdt::Body> body, bool pushed,
+                 bool goes_on);
+    void duplicate(Link& link, const crdt::ReplicaId& origin);
+    bool pushes(const Link& link, const crdt::Changeset& changeset);
     bool acceptable(const crdt::Changeset& changeset, const crdt::Result<crdt::Body>& body);
     void apply_or_wait(WaitingChangeset waiting);
     void apply_now(const WaitingChangeset& waiting);
@@ -86,7 +93,7 @@ class Engine final : private DiffHost {
     void on(const crdt::NodeKey& peer, HelloRequest& message);
     void on(const crdt::NodeKey& peer, Pull& message);
     void request_hello(const crdt::NodeKey& peer, Link& link);
-    void learn(Link& link, const crdt::ReplicaId& id, crdt::Seq seq, std::uint64_t pull_delay_us);
+    void learn(Link& link, const crdt::ReplicaId& id, crdt::Seq seq, bool announced);
     void acknowledge(Link& link);
     void compare(const crdt::NodeKey& peer, Link& link, const crdt::Fingerprint& theirs);
     void pull_from(const crdt::NodeKey& peer, Link& link);
@@ -114,6 +121,10 @@ class Engine final : private DiffHost {
     Now now_;  ///< of the input being handled
     Effects effects_;
     std::map<crdt::NodeKey, Link> links_;
+    std::uint64_t neighbourhood_ = 0;
+    Origins origins_;
+    Rises rises_;
+    Trees trees_;
     Log log_;
     Waiting waiting_;
     Counters counters_;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "crdt/replica.hpp"
+#include "gossip/trees.hpp"
 
 namespace starling::gossip {
 
@@ -85,6 +86,7 @@ struct Limits {
     std::size_t frame_changesets_bytes_max = 512 * 1024;  ///< in one frame: of those that answer a pull, or gathered
     std::size_t unacked_bytes_max =
         4 * 1024 * 1024;               ///< pushed to a link and not seen in its digests; past it the peer pulls
+    Inheritance inheritance;           ///< of trees that are new
     std::size_t diffs_served_max = 2;  ///< sessions answered at a time
     std::size_t diff_part_bytes_max = 192 * 1024;  ///< of one part of a diff, roughly
     std::size_t diff_parts_in_flight_max = 4;      ///< parts sent and not acknowledged

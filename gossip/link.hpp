@@ -8,35 +8,16 @@
 
 #include "gossip/io.hpp"
 #include "gossip/log.hpp"
+#include "gossip/origins.hpp"
 #include "gossip/refs.hpp"
+#include "gossip/trees.hpp"
 #include "gossip/wire.hpp"
 
 namespace starling::gossip {
 
-/// A version together with its hash, kept as it is raised.
-class KnownVersion {
-  public:
-    crdt::Seq seen(const crdt::ReplicaId& id) const { return crdt::seen(lines_, id); }
-    const crdt::Version& lines() const { return lines_; }
-    const crdt::Fingerprint& hash() const { return hash_; }
-
-    /// O(log n).
-    void raise(const crdt::ReplicaId& id, crdt::Seq seq) {
-        auto& seen = lines_[id];
-        if (seq <= seen) return;
-        hash_ -= crdt::version_line_hash(id, seen);
-        hash_ += crdt::version_line_hash(id, seq);
-        seen = seq;
-    }
-
-  private:
-    crdt::Version lines_;
-    crdt::Fingerprint hash_;
-};
-
 /// A pushed changeset that the peer's digests do not show yet.
 struct Unacked {
-    crdt::ReplicaId origin;
+    OriginId origin;
     crdt::Seq last;
     std::size_t bytes;
 };
@@ -46,20 +27,39 @@ struct OutstandingPull {
     std::vector<PullRange> ranges;
     std::uint64_t deadline_us;
     std::uint64_t evicted;  ///< of the waiting buffer when it was sent
+    bool announced;         ///< a repair: digests told of all of it, so that the answer goes on along the trees
+};
+
+/// An origin of which the peer holds more.
+struct Behind {
+    std::uint64_t due_us;  ///< when to pull
+    bool announced;        ///< a digest told of it, and no hello
+};
+
+/// One direction of a link's hellos and digests: what was told so far, as both ends know it.
+struct Told {
+    Seqs seqs;
+    std::uint64_t number = 0;  ///< of the last hello or digest
 };
 
 struct Link {
+    LinkId slot = 0;  ///< as `Trees` knows it
     std::uint64_t up_since_us = 0;
     RefSender refs_out;
     RefReceiver refs_in;
 
-    KnownVersion known;                               ///< at least what the peer holds: it said so, or it sent it
-    bool greeted = false;                             ///< its hello has come
-    std::uint64_t neighbourhood = 0;                  ///< as the peer last said
-    std::map<crdt::ReplicaId, std::uint64_t> behind;  ///< origins of which the peer holds more → when to pull
+    KnownVersion known;               ///< at least what the peer holds: it said so, or it sent it
+    bool greeted = false;             ///< its hello has come
+    std::uint64_t neighbourhood = 0;  ///< as the peer last said
+    std::map<crdt::ReplicaId, Behind> behind;
 
-    std::set<crdt::ReplicaId> changed;  ///< since the last digest on this link
+    Told told;                     ///< to the peer
+    std::uint64_t told_place = 0;  ///< of the last rise that was told
+    Told heard;                    ///< from the peer
+    bool lost_track = false;       ///< a digest is missing: what is heard means nothing until the next hello
+    std::set<OriginId> stops;      ///< to be asked for with the next digest
     std::uint64_t digest_due_us = 0;
+    std::uint64_t summary_due_us = 0;  ///< a digest from then on says what the whole comes to
     std::uint64_t said_neighbourhood = 0;
     std::uint64_t hello_wanted_again_us = 0;  ///< no request for a hello before this
 
@@ -68,6 +68,7 @@ struct Link {
 
     std::deque<Unacked> unacked;
     std::size_t unacked_bytes = 0;
+    bool demoted = false;  ///< too slow: nothing is pushed until all that was is acknowledged; the peer pulls meanwhile
 
     std::optional<OutstandingPull> pull;
     crdt::Fingerprint fault_at;  ///< version hash of the last fault reported on this link

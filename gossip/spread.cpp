@@ -1,5 +1,6 @@
 // Changesets: cut, pushed, received, applied or kept waiting.
 #include <algorithm>
+#include <array>
 
 #include "crdt/assert.hpp"
 #include "crdt/limits.hpp"
@@ -9,6 +10,12 @@
 namespace starling::gossip {
 
 using namespace crdt;
+
+namespace {
+
+constexpr std::size_t bodies_ahead = 16;  // are decoded before the first of them is applied
+
+}  // namespace
 
 // -- own
 // -----------------------------------------------------------------------------------------------------------------
@@ -27,7 +34,7 @@ void Engine::publish(Changeset changeset) {
     push(shared, std::nullopt);
 }
 
-/// To every link that is not known to hold it. On a full mesh the origin has sent it to all, so nobody else does.
+/// Along the tree of its origin. On a full mesh the origin has sent it to all, so nobody else does.
 void Engine::push(const ChangesetPtr& changeset, const std::optional<NodeKey>& from) {
     if (from && full_mesh()) return;
     for (auto& [peer, link] : links_) {
@@ -47,21 +54,29 @@ void Engine::push_gathered() {
     for (auto& [peer, link] : links_) push_gathered(peer, link);
 }
 
-/// What the peer sent itself meanwhile, or said that it holds, stays here: on a mesh with loops that spares about every
-/// second crossing.
+/// Whether the tree of the changeset's origin goes out through the link; own ones go to all of a full mesh.
+bool Engine::pushes(const Link& link, const Changeset& changeset) {
+    if (changeset.origin.node == node_ && full_mesh()) return true;
+    return trees_.push(origins_.tree(origins_.intern(changeset.origin)), link.slot);
+}
+
+/// What the peer sent itself meanwhile, or said that it holds, stays here. A link that does not keep up is demoted: its
+/// peer learns from digests what there is and pulls the oldest first, as fast as it can.
 void Engine::push_gathered(const NodeKey& peer, Link& link) {
     std::vector<Changeset> frame;
     std::size_t frame_bytes = 0;
     link.gathered_bytes = 0;
     for (const auto& changeset : std::exchange(link.gathered, {})) {
-        if (link.known.seen(changeset->origin) >= changeset->last()) continue;
+        const auto origin = origins_.intern(changeset->origin);
+        if (link.known.seen(origin) >= changeset->last() || !pushes(link, *changeset)) continue;
         const auto bytes = wire_bytes(*changeset);
-        if (link.unacked_bytes + bytes > limits_.unacked_bytes_max) continue;  // too slow: its digest will make it pull
+        link.demoted = link.demoted || link.unacked_bytes + bytes > limits_.unacked_bytes_max;
+        if (link.demoted) continue;
         if (!frame.empty() && frame_bytes + bytes > limits_.frame_changesets_bytes_max) {
             send(peer, Changesets{0, {}, std::exchange(frame, {})});
             frame_bytes = 0;
         }
-        link.unacked.push_back({changeset->origin, changeset->last(), bytes});
+        link.unacked.push_back({origin, changeset->last(), bytes});
         link.unacked_bytes += bytes;
         ++counters_.changesets_sent;
         counters_.changeset_bytes_sent += bytes;
@@ -75,29 +90,68 @@ void Engine::push_gathered(const NodeKey& peer, Link& link) {
 // -------------------------------------------------------------------------------------------------------------
 
 void Engine::on(const NodeKey& peer, Changesets& message) {
-    for (auto& changeset : message.changesets) {
-        arrived(peer, std::move(changeset), message.pull == 0);
-        drain();
-    }
     const auto at = links_.find(peer);
+    const auto& pull = at->second.pull;
+    const bool pushed = message.pull == 0;
+    const bool goes_on = pushed || (pull && pull->id == message.pull && pull->announced);
+    const std::span all(message.changesets);
+    for (std::size_t begin = 0; begin < all.size(); begin += bodies_ahead) {
+        const auto some = all.subspan(begin, std::min(bodies_ahead, all.size() - begin));
+        auto bodies = decode_ahead(some);
+        for (std::size_t i = 0; i < some.size(); ++i) {
+            arrived(peer, std::move(some[i]), std::move(bodies[i]), pushed, goes_on);
+            drain();
+        }
+    }
     if (at != links_.end() && message.pull != 0) pull_answered(peer, at->second, message);
 }
 
-void Engine::arrived(const NodeKey& peer, Changeset changeset, bool pushed) {
+/// The bodies of what is not here yet, and a hint of all that applying them will touch.
+std::vector<Result<Body>> Engine::decode_ahead(std::span<const Changeset> changesets) {
+    std::vector<Result<Body>> bodies;
+    bodies.reserve(changesets.size());
+    std::array<const Body*, bodies_ahead> decoded{};
+    std::size_t count = 0;
+    for (const auto& changeset : changesets) {
+        if (changeset.last() <= replica_.state().seen(changeset.origin)) {
+            bodies.emplace_back(Fault{FaultCode::refused, "here already"});
+            continue;
+        }
+        bodies.push_back(decode_body(changeset));
+        if (bodies.back()) decoded[count++] = &*bodies.back();
+    }
+    if (count > 1) replica_.prefetch(std::span(decoded).first(count));
+    return bodies;
+}
+
+/// It came from elsewhere first: the sender is asked to stop, unless it is whom the tree comes from, and sent it twice.
+void Engine::duplicate(Link& link, const ReplicaId& id) {
+    const auto origin = origins_.intern(id);
+    const auto tree = origins_.tree(origin);
+    if (!trees_.has_parent(tree)) trees_.came(tree, link.slot);
+    if (full_mesh() || trees_.comes_from(tree, link.slot) || mutant(Mutant::duplicates_stop_nobody)) return;
+    link.stops.insert(origin);
+    digest_within(link, limits_.digest_busy_us);
+}
+
+void Engine::arrived(const NodeKey& peer, Changeset changeset, Result<Body> body, bool pushed, bool goes_on) {
     ++counters_.changesets_received;
-    learn(links_.at(peer), changeset.origin, changeset.last(), limits_.pull_delay_us);
+    auto& link = links_.at(peer);
+    learn(link, changeset.origin, changeset.last(), true);
     const auto seen = replica_.state().seen(changeset.origin);
     if (changeset.last() <= seen || waiting_.holds(changeset.origin, changeset.first)) {
         ++counters_.changesets_redundant;
+        if (pushed) duplicate(link, changeset.origin);
         return;
     }
     if (changeset.first <= seen) {
         ++counters_.faults;
         return report("changesets of " + short_name(changeset.origin) + " overlap: one dot with two contents");
     }
-    auto body = decode_body(changeset);
     if (!acceptable(changeset, body)) return;
-    const auto from = pushed ? std::optional(peer) : std::nullopt;
+    const auto tree = origins_.tree(origins_.intern(changeset.origin));
+    if (goes_on || !trees_.has_parent(tree)) trees_.came(tree, link.slot);
+    const auto from = goes_on ? std::optional(peer) : std::nullopt;
     apply_or_wait({std::make_shared<const Changeset>(std::move(changeset)), std::move(body), from});
 }
 
@@ -141,16 +195,14 @@ void Engine::apply_now(const WaitingChangeset& waiting) {
     effects_.persist.push_back(changeset);
     effects_.delivered.push_back({std::move(changes), changeset->origin, false});
     raised(changeset->origin);
-    if (waiting.pushed_by) push(changeset, waiting.pushed_by);
+    if (waiting.passed_by) push(changeset, waiting.passed_by);
 }
 
 /// An origin's seen seq rose: links are to be told, waiters to be looked at.
 void Engine::raised(const ReplicaId& id) {
     raised_.push_back(id);
-    for (auto& [peer, link] : links_) {
-        link.changed.insert(id);
-        digest_within(link, limits_.digest_busy_us);
-    }
+    rises_.rose(origins_.intern(id));
+    for (auto& [peer, link] : links_) digest_within(link, limits_.digest_busy_us);
 }
 
 void Engine::drain() {

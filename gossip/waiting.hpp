@@ -16,7 +16,7 @@ namespace starling::gossip {
 struct WaitingChangeset {
     ChangesetPtr changeset;
     crdt::Result<crdt::Body> body;
-    std::optional<crdt::NodeKey> pushed_by;  ///< nothing when it was pulled
+    std::optional<crdt::NodeKey> passed_by;  ///< who passed it on; nothing when it is not to go on from here
 };
 
 /// Invariants: every changeset is indexed under exactly one missing dot and one distance; `bytes()` is their sum and at

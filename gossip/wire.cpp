@@ -2,6 +2,7 @@
 
 #include "crdt/limits.hpp"
 #include "gossip/wire_diff.hpp"
+#include "gossip/wire_digest.hpp"
 
 namespace starling::gossip {
 
@@ -106,31 +107,42 @@ Changeset read_changeset(FrameReader& in, SpaceId space) {
 // ---------------------------------------------------------------------------------
 
 void write(Writer& out, const Hello& hello, RefSender& refs) {
-    out.array(3);
+    out.array(4).uint(hello.number);
     write_version(out, hello.version, refs);
     write_fingerprint(out, hello.fingerprint);
     out.uint(hello.neighbourhood);
 }
 void read(FrameReader& in, Hello& hello, SpaceId) {
-    in.tuple(3);
+    in.tuple(4);
+    hello.number = in.uint(digest_numbers - 1);
     hello.version = read_version(in);
     hello.fingerprint = read_fingerprint(in);
     hello.neighbourhood = in.uint();
 }
 
+constexpr std::size_t digest_items = 3;
+constexpr std::size_t summary_items = 3;
+
 void write(Writer& out, const Digest& digest, RefSender& refs) {
-    out.array(4);
-    write_fingerprint(out, digest.version_hash);
-    write_fingerprint(out, digest.fingerprint);
-    out.uint(digest.neighbourhood);
-    write_version(out, digest.changed, refs);
+    out.array(digest_items + (digest.summary ? summary_items : 0)).uint(digest.number);
+    write_rises(out, digest.rises, refs);
+    write_origins(out, digest.stop, refs);
+    if (!digest.summary) return;
+    write_fingerprint(out, digest.summary->version_hash);
+    write_fingerprint(out, digest.summary->fingerprint);
+    out.uint(digest.summary->neighbourhood);
 }
 void read(FrameReader& in, Digest& digest, SpaceId) {
-    in.tuple(4);
-    digest.version_hash = read_fingerprint(in);
-    digest.fingerprint = read_fingerprint(in);
-    digest.neighbourhood = in.uint();
-    digest.changed = read_version(in);
+    const auto items = in.array(digest_items + summary_items);
+    if (items != digest_items && items != digest_items + summary_items) in.fail();
+    digest.number = in.uint(digest_numbers - 1);
+    digest.rises = read_rises(in);
+    digest.stop = read_origins(in);
+    if (items == digest_items || !in.ok()) return;
+    auto& summary = digest.summary.emplace();
+    summary.version_hash = read_fingerprint(in);
+    summary.fingerprint = read_fingerprint(in);
+    summary.neighbourhood = in.uint();
 }
 
 void write(Writer& out, const HelloRequest&, RefSender&) {

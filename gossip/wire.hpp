@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <variant>
 #include <vector>
 
@@ -16,20 +17,38 @@ namespace starling::gossip {
 inline constexpr std::uint64_t wire_version = 1;
 inline constexpr std::size_t message_items_max = 1 << 20;
 
+/// Hellos and digests are numbered together in each direction, modulo this: one that is missing is noticed.
+inline constexpr std::uint64_t digest_numbers = 128;
+
 /// On link-up, and when asked: the whole version, compactly.
 struct Hello {
+    std::uint64_t number = 0;
     crdt::Version version;
     crdt::Fingerprint fingerprint;
     std::uint64_t neighbourhood = 0;  ///< hash of the sender and its links: equal everywhere on a full mesh
     bool operator==(const Hello&) const = default;
 };
 
-/// Small and frequent: what changed since the last digest on this link.
-struct Digest {
+/// By how much an origin's seq rose since the last digest or hello on this link.
+struct Rise {
+    crdt::ReplicaId origin;
+    crdt::Seq by = 0;
+    bool operator==(const Rise&) const = default;
+};
+/// What a whole version comes to.
+struct Summary {
     crdt::Fingerprint version_hash;
     crdt::Fingerprint fingerprint;
     std::uint64_t neighbourhood = 0;
-    crdt::Version changed;
+    bool operator==(const Summary&) const = default;
+};
+/// Small and frequent: what rose since the last one on this link. Now and then with the summary.
+struct Digest {
+    std::uint64_t number = 0;
+    std::vector<Rise> rises;  ///< in the order of their numbers on the link
+    std::vector<crdt::ReplicaId>
+        stop;  ///< origins whose changesets come from elsewhere first: please only tell of them
+    std::optional<Summary> summary;
     bool operator==(const Digest&) const = default;
 };
 

@@ -28,10 +28,20 @@ gossip::Message strange_message(Choices& choices) {
     };
     switch (choices.below(9)) {
         case 0:
-            return gossip::Hello{version(), {choices.number(), choices.number()}, choices.number()};
+            return gossip::Hello{choices.below(gossip::digest_numbers),
+                                 version(),
+                                 {choices.number(), choices.number()},
+                                 choices.number()};
         case 1: {
             const auto lines = version();
-            return gossip::Digest{version_hash(lines), {choices.number(), choices.number()}, choices.number(), lines};
+            gossip::Digest digest{choices.below(gossip::digest_numbers), {}, {}, {}};
+            for (const auto& [id, seq] : lines) {
+                digest.rises.push_back({id, seq});
+                if (choices.flag()) digest.stop.push_back(id);
+            }
+            if (choices.flag())
+                digest.summary = {version_hash(lines), {choices.number(), choices.number()}, choices.number()};
+            return digest;
         }
         case 2:
             return gossip::HelloRequest{};

@@ -48,8 +48,9 @@ std::vector<gossip::Message> messages(std::mt19937_64& random) {
     const auto& state = pair.a.state();
     auto difference = answer(pair.b, state.version(), {});
     difference.base.clear();
-    return {gossip::Hello{state.version(), state.fingerprint(), 7},
-            gossip::Digest{state.version_hash(), state.fingerprint(), 7, state.version()},
+    return {gossip::Hello{1, state.version(), state.fingerprint(), 7},
+            gossip::Digest{2, {{actor(0), 1}, {actor(1), 9}}, {}, {}},
+            gossip::Digest{3, {}, {actor(1)}, gossip::Summary{state.version_hash(), state.fingerprint(), 7}},
             gossip::HelloRequest{},
             gossip::Changesets{3, {actor(1)}, sent},
             gossip::Pull{3, {{actor(0), 1, 9}, {actor(1), 2, 300}}},

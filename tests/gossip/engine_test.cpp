@@ -308,7 +308,8 @@ TEST_CASE("equal versions with unequal states are a fault, once, and a state dif
     const auto& state = mesh.state(0);
     gossip::RefSender refs;
     const auto say = [&](Fingerprint fingerprint) {
-        mesh.handle(0, gossip::Received{liar, gossip::encode(0, gossip::Hello{state.version(), fingerprint, 0}, refs)});
+        mesh.handle(0,
+                    gossip::Received{liar, gossip::encode(0, gossip::Hello{1, state.version(), fingerprint, 0}, refs)});
         return mesh[0].status().counters;
     };
     CHECK(say(state.fingerprint()).faults == 0);

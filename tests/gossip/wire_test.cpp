@@ -44,8 +44,9 @@ Difference difference() {
 }
 
 std::vector<Message> all_messages() {
-    return {Hello{{{replica(1), 3}, {replica(2), 9}}, {1, 2}, 3},
-            Digest{{1, 2}, {3, 4}, 5, {{replica(2), 9}}},
+    return {Hello{7, {{replica(1), 3}, {replica(2), 9}}, {1, 2}, 3},
+            Digest{8, {{replica(1), 1}, {replica(2), 9}}, {}, {}},
+            Digest{127, {{replica(2), 4}}, {replica(1), replica(2)}, Summary{{1, 2}, {3, 4}, 5}},
             HelloRequest{},
             Changesets{4, {replica(3)}, {changeset()}},
             Pull{4, {{replica(1), 1, 9}}},
@@ -80,49 +81,52 @@ TEST_CASE("golden bytes") {
     CHECK(hex(encode(0, HelloRequest{}, out)) ==
           "9501000290"
           "90");
-    CHECK(hex(encode(0, Digest{{1, 2}, {3, 4}, 5, {{replica(1), 7}}}, out)) ==
-          "9501000192"
-          "00c428" +
-              node1 +
-              "0000000000000001"
-              "94"
-              "c41000000000000000010000000000000002"
-              "c41000000000000000030000000000000004"
-              "05"
-              "920007");
+    CHECK(
+        hex(encode(0, Digest{1, {{replica(1), 3}, {replica(2), 7}}, {replica(2)}, Summary{{1, 2}, {3, 4}, 5}}, out)) ==
+        "9501000194"
+        "00c428" +
+            node1 +
+            "0000000000000001"
+            "01c428" +
+            node2 +
+            "0000000000000002"
+            "96"
+            "01"
+            "93020303"
+            "9101"
+            "c41000000000000000010000000000000002"
+            "c41000000000000000030000000000000004"
+            "05");
     CHECK(hex(encode(0, Changesets{0, {}, {changeset()}}, out)) ==
-          "9501000392"
-          "01c428" +
-              node2 +
-              "0000000000000002"
-              "93"
-              "00"
-              "90"
-              "91"
-              "97"
-              "00"
-              "07"
-              "01"
-              "09"
-              "920104"
-              "90"
-              "c41a"
-              "01"
-              "04"
-              "03"
-              "00a57061727473"
-              "00a5a4626f6c74"
-              "cd03e8"
-              "0c"
-              "08000104"
-              "01");
+          "9501000390"
+          "93"
+          "00"
+          "90"
+          "91"
+          "97"
+          "00"
+          "07"
+          "01"
+          "09"
+          "920104"
+          "90"
+          "c41a"
+          "01"
+          "04"
+          "03"
+          "00a57061727473"
+          "00a5a4626f6c74"
+          "cd03e8"
+          "0c"
+          "08000104"
+          "01");
     CHECK(hex(encode_body(changeset(), {})) == "01");
 }
 
 TEST_CASE("a number without a definition is told apart from garbage, and defining anew mends it") {
     RefSender out;
     RefReceiver in, fresh;
-    const Message digest = Digest{{1, 2}, {3, 4}, 5, {{replica(1), 7}}};
+    const Message digest = Digest{1, {{replica(1), 7}}, {}, {}};
     REQUIRE(decode(0, encode(0, digest, out), in));
     CHECK(decode(0, encode(0, digest, out), fresh).fault().code == FaultCode::not_available);
     out.begin_anew();
@@ -200,7 +204,7 @@ TEST_CASE("a body never builds on another origin's, on one with a gap between, o
     CHECK(continued + 15 < whole);
     Version many;  // numbers for replicas 2 and up; the last of them has the place of replica 1
     for (int i = 2; i <= 1 + int(bodies_kept_max); ++i) many[{{std::uint8_t(i), std::uint8_t(i >> 8)}, 1}] = 1;
-    (void)encode(0, Hello{many, {}, 0}, out);
+    (void)encode(0, Hello{1, many, {}, 0}, out);
     auto other = one_put(5, pack_int(7));
     for (const auto& [id, seq] : many) {
         if (out.number(id) == bodies_kept_max) other.origin = id;

@@ -1,0 +1,19 @@
+// The bytes of what digests list: origins in the order of their numbers on the link, each as its distance from the one
+// before, and most rises as part of that distance. A digest of many origins takes 1 to 2 bytes for each.
+#pragma once
+
+#include <vector>
+
+#include "gossip/wire.hpp"
+#include "gossip/wire_diff.hpp"
+
+namespace starling::gossip {
+
+void write_rises(crdt::Writer& out, const std::vector<Rise>& rises, RefSender& refs);
+std::vector<Rise> read_rises(FrameReader& in);
+
+/// Each origin once.
+void write_origins(crdt::Writer& out, const std::vector<crdt::ReplicaId>& origins, RefSender& refs);
+std::vector<crdt::ReplicaId> read_origins(FrameReader& in);
+
+}  // namespace starling::gossip
