@@ -37,6 +37,10 @@ enum class Mutant : unsigned char {
     diff_forgets_stamps = 21,  ///< rule 7: a diff carries each origin's last stamp
     diff_is_not_pinned = 22,   ///< rule 6: the window is cut before a diff is answered
     diff_forgets_base = 23,    ///< rule 7: a diff is applied at the version it was asked for
+    compare_is_not_pinned = 49,     ///< rule 6: the sets of a comparison are those of its versions
+    sketch_digest_unchecked = 50,   ///< diff: a decoded set is believed by its digest only
+    compare_trusts_cells = 51,      ///< diff: so is a set made of cells
+    verdict_digest_unchecked = 52,  ///< diff: so is what stays after a verdict
     // -- types
     put_keeps_observed = 24,     ///< writing: a put supersedes what it observed
     drop_takes_one = 25,         ///< writing: a removal drops all observed entries

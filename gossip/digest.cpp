@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "crdt/mutant.hpp"
+#include "gossip/choice.hpp"
 #include "gossip/engine.hpp"
 #include "gossip/wire.hpp"
 
@@ -152,9 +153,10 @@ void Engine::pull_from(const NodeKey& peer, Link& link) {
 void Engine::on(const NodeKey& peer, Pull& pull) {
     Changesets answer{pull.id, {}, {}};
     std::vector<Log::Record> records;
+    const bool diff = diff_is_cheaper(replica_.state(), log_, pull.ranges, pull_changesets_max);
     for (const auto& range : pull.ranges) {
         if (replica_.state().seen(range.origin) < range.from) continue;
-        if (!log_.serves(range.origin, range.from)) {
+        if (diff || !log_.serves(range.origin, range.from)) {
             answer.gone.push_back(range.origin);
             continue;
         }
