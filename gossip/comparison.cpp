@@ -243,7 +243,7 @@ Result<AnswererComparison::Reply> AnswererComparison::decode_blocks() {
     std::vector<Sums> failed_sums;
     for (std::size_t i = 0; i < open_.size(); ++i) {
         const auto found = decode(field, sums_[i]);
-        if (found && found->size() <= trusted(have)) {
+        if (found && found->size() <= trusted(placement_->shape(), have)) {
             for (const auto index : *found) cells_.emplace_back(open_[i], index);
         } else {
             failed.push_back(open_[i]);
@@ -253,7 +253,9 @@ Result<AnswererComparison::Reply> AnswererComparison::decode_blocks() {
     open_ = std::move(failed);
     sums_ = std::move(failed_sums);
     if (open_.empty()) return all_decoded();
-    asked_ = {have, std::min(more_sums(have), block_sums_max - have)};
+    // Where many failed the estimate was too low.
+    const bool many = 4 * open_.size() > placement_->shape().blocks;
+    asked_ = {have, std::min(more_sums(have) + (many ? have / 2 : 0), block_sums_max - have)};
     if (asked_.count == 0 || ++rounds_ == compare_rounds_max) return Reply(LiveDotsWanted{});
     DiffMore more;
     more.first = asked_.first;

@@ -285,10 +285,10 @@ void DiffSessions::finish(Session& session, const Difference& theirs) {
     const auto base = version_of(theirs);
     const Axis axis(base, base);
     const auto live_there = joined(session.asking->known(), theirs.outside);
-    auto half = answer_knowing(host_.pinned(), base, live_there, {});
+    const auto& replica = host_.pinned();
+    auto half = answer_knowing(replica, base, {}, {});  // all but what died
     const auto among = axis.positions(live_there);
-    const auto died = axis.positions(half.inside);
-    half.inside.clear();
+    const auto died = among - axis.positions(live_words(replica.state()));
     leave_out_equal(half);
     add_parts(session, split(half, limits_.diff_part_bytes_max), ranks(among, died),
               digest(axis, among - died, session.nonce), true);

@@ -35,8 +35,8 @@ void try_sums(Plan plan, std::uint64_t differences, std::uint64_t extra_bits, Pl
         const auto once = shape.blocks * shape.bits * plan.sums;
         if (once + extra_bits >= best.bits || once > sketch_bits_max) return;
         if (256 * plan.sums < mean) continue;
-        const auto again = overflow_chance(mean, trusted(plan.sums));
-        if (again > std::uint64_t{1} << 30) continue;  // a quarter of the blocks: too many rounds
+        const auto again = overflow_chance(mean, trusted(shape, plan.sums));
+        if (again > std::uint64_t{1} << 29) continue;  // an eighth of the blocks: too many rounds
         const auto failed_256ths = shape.blocks * (again >> 8) >> 16;
         plan.bits = once + failed_256ths * (8 + shape.bits * more_sums(plan.sums)) / 256 + extra_bits;
         if (plan.bits < best.bits) best = plan;
@@ -74,7 +74,7 @@ bool valid_fold(const SketchShape& shape, std::uint64_t sums, std::uint64_t axis
 }
 
 std::uint64_t more_sums(std::uint64_t sums) {
-    return 3 + 2 * root(sums);
+    return 4 + 2 * root(sums);
 }
 
 std::uint64_t choice_bits(std::uint64_t many, std::uint64_t chosen) {
@@ -116,6 +116,7 @@ Plan cheapest(const Surroundings& here) {
     Plan best;
     best.bits = choice_bits(here.live, runs) + choice_bits(here.axis_size - here.live, runs);
     const auto bitmap_bits = best.bits;
+    best.bits = bitmap_bits / 4 * 3;  // estimates are rough, and a sketch that holds too much costs several times more
     if (here.axis_size == 0) return best;
     for (auto bits = field_bits_min; bits <= field_bits_max; ++bits) {
         const auto blocks = unfolded_blocks(bits, here.axis_size);

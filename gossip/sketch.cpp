@@ -1,6 +1,7 @@
 #include "gossip/sketch.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <numeric>
 
 #include "crdt/assert.hpp"
@@ -92,6 +93,18 @@ Sums power_sums(const Placement& placement, const PositionSet& set, bool of_rest
         set.each(add);
     }
     return sums;
+}
+
+std::uint64_t trusted(const SketchShape& shape, std::uint64_t sums) {
+    constexpr unsigned rare_bits = 6;
+    const auto wanted = unsigned(std::bit_width(shape.blocks)) + rare_bits;
+    for (std::uint64_t proof = 0; proof < sums; ++proof) {
+        auto bits = proof * shape.bits;  // of rarity; a factorial's logarithm rounded down, factor by factor
+        for (std::uint64_t factor = 2; factor <= sums - proof && bits < wanted; ++factor)
+            bits += factor == 3 ? 1 : unsigned(std::bit_width(factor)) - 1;
+        if (bits >= wanted) return sums - proof;
+    }
+    return 0;
 }
 
 crdt::Bytes pack(const Sums& sums, unsigned bits) {

@@ -72,10 +72,9 @@ Sums power_sums(const Placement& placement, const PositionSet& set, bool of_rest
 crdt::Bytes pack(const Sums& sums, unsigned bits);
 std::optional<Sums> unpack(crdt::BytesView bytes, unsigned bits, std::size_t many);
 
-/// How many differences `sums` sums are trusted with: few of them could be met by chance, so one is kept for proof.
-inline std::uint64_t trusted(std::uint64_t sums) {
-    constexpr std::uint64_t unlikely_by_chance = 10;  // 1/10! for a block that holds too many
-    return sums >= unlikely_by_chance ? sums : sums - 1;
-}
+/// How many differences the `sums` sums of a block are trusted with. A block that holds more than t may by chance look
+/// like one of at most t, about once in t! times; each sum that is kept as proof makes that 2^m times rarer. So many
+/// are kept that hardly one sketch in a hundred is read wrongly, and that is what digests are for.
+std::uint64_t trusted(const SketchShape& shape, std::uint64_t sums);
 
 }  // namespace starling::gossip
