@@ -128,23 +128,51 @@ Result<bool> valid_difference(const Replica& replica, const Difference& differen
     return true;
 }
 
+namespace {
+
+/// Calls `visit(first, last)` for the seqs of first…last that are not in the runs, stretch by stretch.
+template <class Visit>
+void each_gap(const DotRuns& runs, Seq first, Seq last, Visit visit) {
+    for (const auto& run : runs) {
+        if (run.first > last) break;
+        if (run.last() < first) continue;
+        if (first < run.first) visit(first, run.first - 1);
+        first = run.last() + 1;
+    }
+    if (first <= last) visit(first, last);
+}
+
+}  // namespace
+
 Changes apply_difference(Replica& replica, const Difference& difference) {
     STARLING_ASSERT(replica.transaction_ == nullptr, "a diff is applied between transactions");
     Changes changes;
     auto& state = replica.state_;
     // What the answerer covers and does not hold is dead: removals inside the base, and outside it what arrived here
     // since the base was pinned and has died there.
+    static const DotRuns none;
+    const auto runs_of = [](const LiveDots& dots, const ReplicaId& id) -> const DotRuns& {
+        const auto at = dots.find(id);
+        return at == dots.end() ? none : at->second;
+    };
     for (const auto& [id, top] : difference.tops) {
         auto& origin = state.touch(id);
-        origin.live.each(0, top.seen, [&, &id = id](Seq seq, Handle handle) {
-            const bool inside = seq <= seen(difference.base, id);
-            const bool alive = inside ? holds(difference.inside, id, seq) == difference.inside_is_live ||
-                                            mutant(Mutant::diff_keeps_removed)
-                                      : holds(difference.outside, id, seq) || mutant(Mutant::diff_keeps_interval);
-            if (alive) return;
-            if (replica.gathers_) changes.push_back({Slot(state.at(handle).slot()), std::nullopt});
-            state.remove(handle);
-        });
+        const auto drop = [&](Seq first, Seq last) {
+            origin.live.each(first, last, [&](Seq, Handle handle) {
+                if (replica.gathers_) changes.push_back({Slot(state.at(handle).slot()), std::nullopt});
+                state.remove(handle);
+            });
+        };
+        const auto base = std::min(seen(difference.base, id), top.seen);
+        const auto& inside = runs_of(difference.inside, id);
+        if (!mutant(Mutant::diff_keeps_removed)) {
+            if (difference.inside_is_live) {
+                each_gap(inside, 1, base, drop);
+            } else {
+                for (const auto& run : inside) drop(run.first, std::min(run.last(), base));
+            }
+        }
+        if (!mutant(Mutant::diff_keeps_interval)) each_gap(runs_of(difference.outside, id), base + 1, top.seen, drop);
     }
     // Only what the *present* version does not cover comes in; the rest was removed here meanwhile.
     const auto before = state.version();

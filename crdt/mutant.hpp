@@ -29,14 +29,18 @@ enum class Mutant : unsigned char {
     window_keeps_depth = 14,         ///< what arrived in the window is a cause of its changeset
     rollback_restores_nothing = 15,  ///< transactions: all or nothing
     // -- state diffs
-    diff_keeps_removed = 16,   ///< rule 7: drop the named removals
-    diff_keeps_interval = 17,  ///< rule 7: drop what arrived meanwhile and is dead there
-    diff_resurrects = 18,      ///< rule 7: insert outside the present version only
-    diff_keeps_heads = 19,     ///< rule 7: join the heads
-    diff_forgets_depth = 20,   ///< rule 7: a diff carries the depth
-    diff_forgets_stamps = 21,  ///< rule 7: a diff carries each origin's last stamp
-    diff_is_not_pinned = 22,   ///< rule 6: the window is cut before a diff is answered
-    diff_forgets_base = 23,    ///< rule 7: a diff is applied at the version it was asked for
+    diff_keeps_removed = 16,        ///< rule 7: drop the named removals
+    diff_keeps_interval = 17,       ///< rule 7: drop what arrived meanwhile and is dead there
+    diff_resurrects = 18,           ///< rule 7: insert outside the present version only
+    diff_keeps_heads = 19,          ///< rule 7: join the heads
+    diff_forgets_depth = 20,        ///< rule 7: a diff carries the depth
+    diff_forgets_stamps = 21,       ///< rule 7: a diff carries each origin's last stamp
+    diff_is_not_pinned = 22,        ///< rule 6: the window is cut before a diff is answered
+    diff_forgets_base = 23,         ///< rule 7: a diff is applied at the version it was asked for
+    compare_is_not_pinned = 66,     ///< rule 6: the sets of a comparison are those of its versions
+    sketch_digest_unchecked = 67,   ///< diff: a decoded set is believed by its digest only
+    compare_trusts_cells = 68,      ///< diff: so is a set made of cells
+    verdict_digest_unchecked = 69,  ///< diff: so is what stays after a verdict
     // -- types
     put_keeps_observed = 24,     ///< writing: a put supersedes what it observed
     drop_takes_one = 25,         ///< writing: a removal drops all observed entries

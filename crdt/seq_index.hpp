@@ -56,6 +56,15 @@ class SeqIndex {
         each(0, UINT64_MAX, visit);
     }
 
+    /// Calls `visit(first, bits)` for the words of live bits that are not zero: bit 0 is seq `first`, a multiple of 32.
+    /// O(blocks).
+    template <class Visit>
+    void each_word(Visit visit) const {
+        for (const auto& span : spans_) {
+            if (span.block != nullptr && span.block->live != 0) visit(span.number * block_seqs, span.block->live);
+        }
+    }
+
     /// Recomputes the invariants; O(n).
     void check() const;
 

@@ -18,12 +18,45 @@ std::size_t entry_bytes(const LooseEntry& entry) {
     return sizeof(Dot) + sizeof(LooseEntry) + wire_bytes(entry);
 }
 
-std::size_t piece_bytes(const Difference& piece) {
-    std::size_t bytes = sizeof(Difference) + 64 * (piece.tops.size() + piece.heads.size());
+std::size_t part_bytes(const DiffPart& part) {
+    const auto& piece = part.piece;
+    std::size_t bytes = sizeof(DiffPart) + 64 * (piece.tops.size() + piece.heads.size());
     for (const auto* dots : {&piece.inside, &piece.outside}) {
         for (const auto& [id, runs] : *dots) bytes += 64 + sizeof(DotRun) * runs.size();
     }
-    return bytes;
+    return bytes + sizeof(DotRun) * part.died.size();
+}
+
+/// What a half leaves out of its tops: lines that are equal to those of its base. A line that is not there is a zero.
+void leave_out_equal(Difference& half) {
+    for (const auto& [id, seq] : half.base) {
+        const auto at = half.tops.find(id);
+        if (at == half.tops.end()) {
+            half.tops[id] = {};
+        } else if (at->second.seen == seq) {
+            half.tops.erase(at);
+        } else if (at->second.seen < seq) {
+            at->second.last_stamp = 0;  // nothing will be decoded with it
+        }
+    }
+}
+void fill_in_equal(Difference& half) {
+    for (const auto& [id, seq] : half.base) half.tops.try_emplace(id, OriginTop{seq, 0});
+    std::erase_if(half.tops, [](const auto& line) { return line.second.seen == 0; });
+}
+
+Version version_of(const Difference& half) {
+    Version version;
+    for (const auto& [id, top] : half.tops) version[id] = top.seen;
+    return version;
+}
+
+/// Two sets, all of the second past all of the first, origin by origin.
+LiveDots joined(LiveDots dots, const LiveDots& further) {
+    for (const auto& [id, runs] : further) {
+        for (const auto& run : runs) extend(dots[id], run.first, run.count);
+    }
+    return dots;
 }
 
 /// As many as fit a message; those that are not named are sent again.
@@ -46,6 +79,14 @@ DiffSessions::Session* DiffSessions::find(const NodeKey& peer, std::uint64_t id)
     if (asked_ && asked_->peer == peer && asked_->id == id) return &*asked_;
     const auto at = served_.find({peer, id});
     return at == served_.end() ? nullptr : &at->second;
+}
+
+/// The session, if it is there and this node is on that side of it; it goes on living.
+DiffSessions::Session* DiffSessions::find(const NodeKey& peer, std::uint64_t id, bool asker, std::uint64_t now_us) {
+    auto* session = find(peer, id);
+    if (session == nullptr || session->asker != asker) return nullptr;
+    session->deadline_us = now_us + limits_.diff_timeout_us;
+    return session;
 }
 
 void DiffSessions::close(const Session& session) {
@@ -73,37 +114,97 @@ void DiffSessions::ask(const NodeKey& peer, std::uint64_t now_us) {
         std::any_of(served_.begin(), served_.end(), [&](const auto& s) { return s.first.first == peer; });
     if (serving) return;  // that session brings both sides level
     ++counters_.diffs;
-    const auto base = host_.pinned().state().version();
-    asked_ = Session{peer, host_.random(), true, base, {}, {}, now_us + limits_.diff_timeout_us};
-    host_.send(peer, DiffOpen{asked_->id, base, dots_of(staged_)});
+    const auto id = 2 * next_session_++ + (self_ < peer ? 0 : 1);  // no two sessions of a link share a name
+    auto& session = asked_.emplace(peer, id, true, now_us + limits_.diff_timeout_us);
+    const auto& state = host_.pinned().state();
+    session.base = state.version();
+    session.live = live_words(state);
+    session.nonce = std::uint32_t(host_.random());
+    host_.send(peer, DiffOpen{id, session.nonce, session.base, dots_of(staged_)});
 }
 
 void DiffSessions::on_open(const NodeKey& peer, const DiffOpen& open, std::uint64_t now_us) {
     // Both ask each other: the smaller key's session stands.
-    if (asking(peer) && asked_->in.pieces.empty()) {
+    if (asking(peer) && asked_->in.parts.empty()) {
         if (self_ < peer) return host_.send(peer, DiffEnd{open.session, DiffEndReason::busy});
         asked_.reset();
     }
     std::erase_if(served_, [&](const auto& s) { return s.first.first == peer; });  // a new session replaces the old
     if (served_.size() >= limits_.diffs_served_max) return host_.send(peer, DiffEnd{open.session, DiffEndReason::busy});
+    auto& session =
+        served_.try_emplace({peer, open.session}, peer, open.session, false, now_us + limits_.diff_timeout_us)
+            .first->second;
     const auto& replica = host_.pinned();
-    Session session{peer, open.session, false, replica.state().version(), {}, {}, now_us + limits_.diff_timeout_us};
-    session.out.pieces = split(answer(replica, open.base, open.staged), limits_.diff_part_bytes_max);
-    send_parts(served_.emplace(std::pair(peer, open.session), std::move(session)).first->second);
+    session.base = replica.state().version();
+    session.nonce = open.nonce;
+    auto half = answer_knowing(replica, open.base, {}, open.staged);
+    half.inside_is_live = true;  // where it says anything of them
+    session.outside = half.outside;
+    Axis axis(open.base, session.base);
+    auto live = axis.positions(live_words(replica.state()));
+    session.answering.emplace(std::move(axis), std::move(live), open.nonce, std::uint32_t(host_.random()));
+    session.live_sent = !session.answering->worthwhile();
+    if (session.live_sent) half.inside = session.answering->live();
+    leave_out_equal(half);
+    add_parts(session, split(half, limits_.diff_part_bytes_max), {}, {}, session.live_sent);
+    if (!session.live_sent) {
+        auto& parts = session.out.parts;
+        std::size_t tops_end = 0;
+        for (std::size_t i = 0; i < parts.size(); ++i) tops_end = parts[i].piece.tops.empty() ? tops_end : i;
+        parts[tops_end].comparison = session.answering->opening();
+        parts[tops_end].comparison->parts = parts.size();
+    }
+    send_parts(session);
+}
+
+void DiffSessions::add_parts(Session& session, std::vector<Difference> pieces, const DotRuns& died,
+                             std::optional<Fingerprint> stays, bool complete) {
+    constexpr std::size_t run_bytes = 4;  // as a part counts its dots
+    const auto runs_max = std::max<std::size_t>(1, limits_.diff_part_bytes_max / run_bytes);
+    auto& out = session.out;
+    const auto begin = out.parts.size();
+    for (auto& piece : pieces) {
+        DiffPart part;
+        part.piece = std::move(piece);
+        out.parts.push_back(std::move(part));
+    }
+    for (std::size_t from = 0; from < died.size(); from += runs_max) {
+        const auto at = begin + from / runs_max;
+        if (at == out.parts.size()) {
+            DiffPart part;
+            part.piece.depth = out.parts.back().piece.depth;
+            part.piece.inside_is_live = out.parts.back().piece.inside_is_live;
+            out.parts.push_back(std::move(part));
+        }
+        const auto to = std::min(died.size(), from + runs_max);
+        out.parts[at].died.assign(died.begin() + std::ptrdiff_t(from), died.begin() + std::ptrdiff_t(to));
+    }
+    out.parts.back().stays = stays;
+    out.complete = complete;
 }
 
 void DiffSessions::send_parts(Session& session) {
     auto& out = session.out;
-    while (out.next < out.pieces.size() && out.next - out.acked < limits_.diff_parts_in_flight_max) {
-        DiffPart part{session.id, session.asker, out.next, out.next + 1 == out.pieces.size(),
-                      std::move(out.pieces[out.next])};
-        out.pieces[out.next++] = {};
+    const auto in_flight_max = std::max<std::size_t>(2, limits_.diff_parts_in_flight_max);  // every second is acked
+    while (out.next < out.parts.size() && out.next - out.acked < in_flight_max) {
+        auto part = std::exchange(out.parts[out.next], {});
+        part.session = session.id;
+        part.finish = session.asker;
+        part.number = out.next++;
+        part.last = out.complete && out.next == out.parts.size();
+        out.parts[part.number].piece.depth = part.piece.depth;  // of those that may follow
+        out.parts[part.number].piece.inside_is_live = part.piece.inside_is_live;
         host_.send(session.peer, part);
     }
 }
 
 // -- parts
 // ---------------------------------------------------------------------------------------------------------------
+
+bool DiffSessions::Incoming::holds(std::uint64_t n) const {
+    const auto end = parts.lower_bound(n);
+    return std::uint64_t(std::distance(parts.begin(), end)) == n;
+}
 
 bool DiffSessions::take_part(Session& session, DiffPart& part) {
     auto& in = session.in;
@@ -113,8 +214,8 @@ bool DiffSessions::take_part(Session& session, DiffPart& part) {
     }
     part.piece.entries.clear();
     if (part.last) in.last = part.number;
-    in.bytes += piece_bytes(part.piece);
-    in.pieces.try_emplace(part.number, std::move(part.piece));
+    in.bytes += part_bytes(part);
+    in.parts.try_emplace(part.number, std::move(part));
     if (staged_bytes_ + in.bytes <= limits_.staged_bytes_max) return true;
     staged_.clear();  // else every later session would find it full
     staged_bytes_ = 0;
@@ -122,30 +223,36 @@ bool DiffSessions::take_part(Session& session, DiffPart& part) {
 }
 
 void DiffSessions::on_part(const NodeKey& peer, DiffPart part, std::uint64_t now_us) {
-    auto* session = find(peer, part.session);
-    if (session == nullptr || session->asker == part.finish) return;  // an ended session, or not that side's turn
-    session->deadline_us = now_us + limits_.diff_timeout_us;
-    host_.send(peer, DiffAck{part.session, part.finish, part.number});
-    if (session->asker && !session->out.pieces.empty()) return;  // a duplicate: the answer is applied already
+    auto* session = find(peer, part.session, !part.finish, now_us);
+    if (session == nullptr) return;  // an ended session, or not that side's turn
+    if (part.number % 2 == 1 && !part.last) host_.send(peer, DiffAck{part.session, part.finish, part.number});
+    if (session->asker && !session->out.parts.empty()) return;  // a duplicate: the answer is applied already
+    const auto number = part.number;
+    const bool opens = part.comparison && session->asker && !session->asking;
     if (!take_part(*session, part)) return fail(*session, now_us);
-    const auto& in = session->in;
-    if (in.last && in.pieces.size() == *in.last + 1) complete(*session, now_us);
+    if (opens && session->in.holds(number + 1)) {
+        if (!begin_comparison(*session)) return fail(*session, now_us);
+    }
+    complete_if_whole(*session, now_us);
 }
 
 void DiffSessions::on_ack(const NodeKey& peer, const DiffAck& ack, std::uint64_t now_us) {
-    auto* session = find(peer, ack.session);
-    if (session == nullptr || session->asker != ack.finish || ack.number >= session->out.next) return;
-    session->deadline_us = now_us + limits_.diff_timeout_us;
+    auto* session = find(peer, ack.session, ack.finish, now_us);
+    if (session == nullptr || ack.number >= session->out.next) return;
     session->out.acked = std::max(session->out.acked, std::size_t(ack.number + 1));
     send_parts(*session);
 }
 
 Result<Difference> DiffSessions::assemble(Session& session) {
     Difference whole;
-    for (auto& [number, piece] : session.in.pieces) {
-        if (!add_piece(whole, std::move(piece))) return Fault{FaultCode::malformed, "contradicting parts of a diff"};
+    for (auto& [number, part] : session.in.parts) {
+        if (!add_piece(whole, std::move(part.piece)))
+            return Fault{FaultCode::malformed, "contradicting parts of a diff"};
     }
-    if (!mutant(Mutant::diff_forgets_base)) whole.base = session.base;
+    whole.base = session.base;
+    fill_in_equal(whole);
+    if (auto found = find_dead(session, whole); !found) return found.fault();
+    if (mutant(Mutant::diff_forgets_base)) whole.base.clear();
     for (const auto& [id, runs] : whole.outside) {
         for (const auto& run : runs) {
             const auto end = staged_.upper_bound({id, run.last()});
@@ -155,7 +262,10 @@ Result<Difference> DiffSessions::assemble(Session& session) {
     return whole;
 }
 
-void DiffSessions::complete(Session& session, std::uint64_t now_us) {
+void DiffSessions::complete_if_whole(Session& session, std::uint64_t now_us) {
+    const auto& in = session.in;
+    const bool settled = session.parts_needed && in.holds(*session.parts_needed);
+    if (!settled && !(in.last && in.holds(*in.last + 1))) return;
     auto whole = assemble(session);
     if (!whole) return fail(session, now_us);
     const auto theirs = session.asker ? *whole : Difference{};
@@ -170,16 +280,18 @@ void DiffSessions::complete(Session& session, std::uint64_t now_us) {
     close(session);
 }
 
-/// The other half: now that the answer is applied, everything live at the answerer is known here.
+/// The other half: now that the answer is applied, whatever is known to live at the answerer is compared with it.
 void DiffSessions::finish(Session& session, const Difference& theirs) {
-    Version base;
-    for (const auto& [id, top] : theirs.tops) base[id] = top.seen;
-    auto live_there = theirs.inside;
-    for (const auto& [id, runs] : theirs.outside) {
-        auto& all = live_there[id];
-        for (const auto& run : runs) extend(all, run.first, run.count);
-    }
-    session.out.pieces = split(answer_knowing(host_.pinned(), base, live_there, {}), limits_.diff_part_bytes_max);
+    const auto base = version_of(theirs);
+    const Axis axis(base, base);
+    const auto live_there = joined(session.asking->known(), theirs.outside);
+    const auto& replica = host_.pinned();
+    auto half = answer_knowing(replica, base, {}, {});  // all but what died
+    const auto among = axis.positions(live_there);
+    const auto died = among - axis.positions(live_words(replica.state()));
+    leave_out_equal(half);
+    add_parts(session, split(half, limits_.diff_part_bytes_max), ranks(among, died),
+              digest(axis, among - died, session.nonce), true);
     send_parts(session);
 }
 

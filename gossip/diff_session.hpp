@@ -1,19 +1,24 @@
-// Sessions of the state diff. The asker opens with its version; the answerer pins its side and sends it in parts; the
+// Sessions of the state diff. The asker opens with its version; the answerer pins its side and sends what lives outside
+// that version; which of the dots that both cover died at one of them is found by a comparison (comparison.hpp). The
 // asker applies the whole in one step and answers in turn, so that one session brings both sides level.
 //
 //   asker                      answerer
 //     open(base, staged)  →
-//                         ←      part 0 … part n        each acknowledged; a few in flight
+//                         ←      part 0 … part k        with the comparison's opening
+//     sketch, sums        →
+//                         ←      more, cells, or part k + 1 … n: a verdict, or the live dots
 //     (applies)
 //     finish part 0 … m   →                             of the asker's new state, over the answerer's pinned version
 //                         ←      end(done)              (applied)
 //
-// Entries that came stay staged when a link dies; the next attempt names them and they are not sent again.
+// Every second part is acknowledged; a few are in flight. Entries that came stay staged when a link dies; the next
+// attempt names them and they are not sent again.
 #pragma once
 
 #include <map>
 #include <optional>
 
+#include "gossip/comparison.hpp"
 #include "gossip/io.hpp"
 #include "gossip/wire.hpp"
 
@@ -48,6 +53,13 @@ class DiffSessions {
     void on_part(const crdt::NodeKey& peer, DiffPart part, std::uint64_t now_us);
     void on_ack(const crdt::NodeKey& peer, const DiffAck& ack, std::uint64_t now_us);
     void on_end(const crdt::NodeKey& peer, const DiffEnd& end, std::uint64_t now_us);
+    // -- to the answerer
+    void on_sketch(const crdt::NodeKey& peer, const DiffSketch& sketch, std::uint64_t now_us);
+    void on_sums(const crdt::NodeKey& peer, const DiffSums& sums, std::uint64_t now_us);
+    // -- to the asker
+    void on_more(const crdt::NodeKey& peer, const DiffMore& more, std::uint64_t now_us);
+    void on_cells(const crdt::NodeKey& peer, const DiffCells& cells, std::uint64_t now_us);
+
     void link_down(const crdt::NodeKey& peer);
     void tick(std::uint64_t now_us);
     /// The version rose: staged entries that it covers are not needed any more.
@@ -59,33 +71,57 @@ class DiffSessions {
 
   private:
     struct Outgoing {
-        std::vector<crdt::Difference> pieces;
+        std::vector<DiffPart> parts;
+        bool complete = false;  ///< the last of them is the last of all
         std::size_t next = 0;
         std::size_t acked = 0;
     };
     struct Incoming {
-        std::map<std::uint64_t, crdt::Difference> pieces;  ///< without their entries, which are staged
+        std::map<std::uint64_t, DiffPart> parts;  ///< without their entries, which are staged
         std::optional<std::uint64_t> last;
         std::size_t bytes = 0;
+        /// Parts 0 … n - 1 are all there.
+        bool holds(std::uint64_t n) const;
     };
     struct Session {
+        Session(const crdt::NodeKey& with, std::uint64_t name, bool asks, std::uint64_t until_us)
+            : peer(with), id(name), asker(asks), deadline_us(until_us) {}
+
         crdt::NodeKey peer;
         std::uint64_t id;
         bool asker;
+        std::uint64_t deadline_us;
         crdt::Version base;  ///< what the incoming half is based on: the asker's version, or the answerer's pinned one
+        std::uint32_t nonce = 0;  ///< the asker's
         Outgoing out;
         Incoming in;
-        std::uint64_t deadline_us;
+        // -- the asker's
+        LiveWords live;  ///< pinned with the base
+        std::optional<AskerComparison> asking;
+        std::optional<std::uint64_t> parts_needed;  ///< once the comparison is settled without a further part
+        // -- the answerer's
+        std::optional<AnswererComparison> answering;
+        crdt::LiveDots outside;  ///< its live dots past the asker's version, as they were sent
+        bool live_sent = false;
     };
 
     Session* find(const crdt::NodeKey& peer, std::uint64_t id);
+    Session* find(const crdt::NodeKey& peer, std::uint64_t id, bool asker, std::uint64_t now_us);
     void close(const Session& session);
+    void fail(Session& session, std::uint64_t now_us);
+
+    void add_parts(Session& session, std::vector<crdt::Difference> pieces, const crdt::DotRuns& died,
+                   std::optional<crdt::Fingerprint> stays, bool complete);
     void send_parts(Session& session);
     bool take_part(Session& session, DiffPart& part);
+    bool begin_comparison(Session& session);
+    bool go_on(Session& session, crdt::Result<std::optional<DiffSketch>> sketch);
+    void reply(Session& session, crdt::Result<AnswererComparison::Reply> reply, std::uint64_t now_us);
+
     crdt::Result<crdt::Difference> assemble(Session& session);
-    void complete(Session& session, std::uint64_t now_us);
+    crdt::Result<bool> find_dead(Session& session, crdt::Difference& whole);
+    void complete_if_whole(Session& session, std::uint64_t now_us);
     void finish(Session& session, const crdt::Difference& theirs);
-    void fail(Session& session, std::uint64_t now_us);
 
     DiffHost& host_;
     const Limits& limits_;
@@ -96,6 +132,7 @@ class DiffSessions {
     std::map<crdt::NodeKey, std::uint64_t> not_before_us_;
     std::map<crdt::Dot, crdt::LooseEntry> staged_;
     std::size_t staged_bytes_ = 0;
+    std::uint64_t next_session_ = 1;
 };
 
 }  // namespace starling::gossip

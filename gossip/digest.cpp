@@ -3,6 +3,7 @@
 
 #include "crdt/limits.hpp"
 #include "crdt/mutant.hpp"
+#include "gossip/choice.hpp"
 #include "gossip/engine.hpp"
 #include "gossip/wire.hpp"
 
@@ -199,10 +200,11 @@ void Engine::on(const NodeKey& peer, Pull& pull) {
     Changesets answer{pull.id, {}, {}};
     std::vector<Log::Record> records;
     auto& link = links_.at(peer);
+    const bool diff = diff_is_cheaper(replica_.state(), log_, pull.ranges, pull_changesets_max);
     for (const auto& range : pull.ranges) {
         trees_.graft(origins_.tree(origins_.intern(range.origin)), link.slot);
         if (replica_.state().seen(range.origin) < range.from) continue;
-        if (!log_.serves(range.origin, range.from)) {
+        if (diff || !log_.serves(range.origin, range.from)) {
             answer.gone.push_back(range.origin);
             continue;
         }

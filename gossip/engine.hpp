@@ -106,6 +106,10 @@ class Engine final : private DiffHost {
     void on(const crdt::NodeKey& peer, DiffPart& m) { diffs_.on_part(peer, std::move(m), now_.mono_us); }
     void on(const crdt::NodeKey& peer, DiffAck& m) { diffs_.on_ack(peer, m, now_.mono_us); }
     void on(const crdt::NodeKey& peer, DiffEnd& m) { diffs_.on_end(peer, m, now_.mono_us); }
+    void on(const crdt::NodeKey& peer, DiffSketch& m) { diffs_.on_sketch(peer, m, now_.mono_us); }
+    void on(const crdt::NodeKey& peer, DiffMore& m) { diffs_.on_more(peer, m, now_.mono_us); }
+    void on(const crdt::NodeKey& peer, DiffSums& m) { diffs_.on_sums(peer, m, now_.mono_us); }
+    void on(const crdt::NodeKey& peer, DiffCells& m) { diffs_.on_cells(peer, m, now_.mono_us); }
     void send(const crdt::NodeKey& peer, const Message& message) override;
     const crdt::Replica& pinned() override;
     crdt::Result<bool> apply(crdt::Difference difference) override;

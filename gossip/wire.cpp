@@ -1,6 +1,7 @@
 #include "gossip/wire.hpp"
 
 #include "crdt/limits.hpp"
+#include "gossip/estimator.hpp"
 #include "gossip/wire_diff.hpp"
 #include "gossip/wire_digest.hpp"
 
@@ -9,6 +10,9 @@ namespace starling::gossip {
 using namespace crdt;
 
 namespace {
+
+constexpr std::size_t estimator_bytes_max = DifferenceEstimator::width_max * DifferenceEstimator::levels_max / 8;
+constexpr std::size_t sums_bytes_max = changeset_bytes_max;
 
 // The kind of a message is its place in the variant.
 template <std::size_t Kind>
@@ -40,6 +44,15 @@ void write_fingerprint(Writer& out, const Fingerprint& sum) {
 Fingerprint read_fingerprint(FrameReader& in) {
     const auto [high, low] = in.words();
     return {high, low};
+}
+
+Fingerprint fingerprint_of(BytesView bytes) {
+    Fingerprint sum;
+    for (std::size_t i = 0; i < 8; ++i) {
+        sum.high = sum.high << 8 | std::uint8_t(bytes[i]);
+        sum.low = sum.low << 8 | std::uint8_t(bytes[8 + i]);
+    }
+    return sum;
 }
 
 constexpr std::size_t whole_items = 7;
@@ -185,28 +198,59 @@ void read(FrameReader& in, Pull& pull, SpaceId) {
 }
 
 void write(Writer& out, const DiffOpen& open, RefSender& refs) {
-    out.array(3).uint(open.session);
+    out.array(4).uint(open.session).uint(open.nonce);
     write_version(out, open.base, refs);
     write_dots(out, open.staged, refs);
 }
 void read(FrameReader& in, DiffOpen& open, SpaceId) {
-    in.tuple(3);
+    in.tuple(4);
     open.session = in.uint();
+    open.nonce = std::uint32_t(in.uint(UINT32_MAX));
     open.base = read_version(in);
     open.staged = read_dots(in);
 }
 
+constexpr std::uint64_t part_finish = 1, part_last = 2, part_comparison = 4, part_died = 8, part_stays = 16;
+
 void write(Writer& out, const DiffPart& part, RefSender& refs) {
-    out.array(5).uint(part.session).boolean(part.finish).uint(part.number).boolean(part.last);
+    const std::uint64_t flags = (part.finish ? part_finish : 0) | (part.last ? part_last : 0) |
+                                (part.comparison ? part_comparison : 0) | (part.died.empty() ? 0 : part_died) |
+                                (part.stays ? part_stays : 0);
+    out.array(4 + (part.comparison ? 1 : 0) + (part.died.empty() ? 0 : 3) + (part.stays ? 1 : 0));
+    out.uint(part.session).uint(flags).uint(part.number);
     write_piece(out, part.piece, refs);
+    if (part.comparison) {
+        out.array(6).uint(part.comparison->nonce).uint(part.comparison->parts).boolean(part.comparison->of_rest);
+        write_fingerprint(out, part.comparison->digest);
+        out.bin(part.comparison->of_set).bin(part.comparison->of_changes);
+    }
+    if (!part.died.empty()) write_runs(out, part.died);
+    if (part.stays) write_fingerprint(out, *part.stays);
+}
+Comparison read_comparison(FrameReader& in) {
+    Comparison comparison;
+    in.tuple(6);
+    comparison.nonce = std::uint32_t(in.uint(UINT32_MAX));
+    comparison.parts = in.uint(message_items_max);
+    comparison.of_rest = in.boolean();
+    comparison.digest = read_fingerprint(in);
+    comparison.of_set = in.bin(estimator_bytes_max);
+    comparison.of_changes = in.bin(estimator_bytes_max);
+    return comparison;
 }
 void read(FrameReader& in, DiffPart& part, SpaceId) {
-    in.tuple(5);
+    const auto items = in.array(9);
     part.session = in.uint();
-    part.finish = in.boolean();
+    const auto flags = in.uint(2 * part_stays - 1);
+    const auto has = [&](std::uint64_t flag) { return (flags & flag) != 0; };
+    if (items != 4U + (has(part_comparison) ? 1 : 0) + (has(part_died) ? 3 : 0) + (has(part_stays) ? 1 : 0)) in.fail();
+    part.finish = has(part_finish);
+    part.last = has(part_last);
     part.number = in.uint(message_items_max);
-    part.last = in.boolean();
     part.piece = read_piece(in);
+    if (has(part_comparison)) part.comparison = read_comparison(in);
+    if (has(part_died)) part.died = read_runs(in);
+    if (has(part_stays)) part.stays = read_fingerprint(in);
 }
 
 void write(Writer& out, const DiffAck& ack, RefSender&) {
@@ -226,6 +270,66 @@ void read(FrameReader& in, DiffEnd& end, SpaceId) {
     in.tuple(2);
     end.session = in.uint();
     end.reason = DiffEndReason(in.uint(2));
+}
+
+void write(Writer& out, const DiffSketch& sketch, RefSender&) {
+    out.array(7).uint(sketch.session).uint(std::uint64_t(sketch.by)).uint(sketch.shape.bits).uint(sketch.shape.blocks);
+    out.uint(sketch.count);
+    const bool with_digest = sketch.digest != Fingerprint{};
+    if (with_digest) {
+        write_fingerprint(out, sketch.digest);
+    } else {
+        out.bin({});
+    }
+    out.bin(sketch.sums);
+}
+void read(FrameReader& in, DiffSketch& sketch, SpaceId) {
+    in.tuple(7);
+    sketch.session = in.uint();
+    sketch.by = CompareBy(in.uint(std::uint64_t(CompareBy::folded)));
+    sketch.shape.bits = unsigned(in.uint(field_bits_max));
+    sketch.shape.blocks = in.uint(message_items_max);
+    sketch.count = in.uint(block_sums_max);
+    const auto digest = in.bin(16);
+    if (digest.size() == 16) {
+        sketch.digest = fingerprint_of(digest);
+    } else if (!digest.empty()) {
+        in.fail();
+    }
+    sketch.sums = in.bin(sums_bytes_max);
+}
+
+void write(Writer& out, const DiffMore& more, RefSender&) {
+    out.array(6).uint(more.session).uint(more.first).uint(more.count);
+    write_runs(out, more.blocks);
+}
+void read(FrameReader& in, DiffMore& more, SpaceId) {
+    in.tuple(6);
+    more.session = in.uint();
+    more.first = in.uint(block_sums_max);
+    more.count = in.uint(block_sums_max);
+    more.blocks = read_runs(in);
+}
+
+void write(Writer& out, const DiffSums& sums, RefSender&) {
+    out.array(2).uint(sums.session).bin(sums.sums);
+}
+void read(FrameReader& in, DiffSums& sums, SpaceId) {
+    in.tuple(2);
+    sums.session = in.uint();
+    sums.sums = in.bin(sums_bytes_max);
+}
+
+void write(Writer& out, const DiffCells& cells, RefSender&) {
+    out.array(5).uint(cells.session);
+    write_runs(out, cells.cells);
+    out.bin(cells.contents);
+}
+void read(FrameReader& in, DiffCells& cells, SpaceId) {
+    in.tuple(5);
+    cells.session = in.uint();
+    cells.cells = read_runs(in);
+    cells.contents = in.bin(sums_bytes_max);
 }
 
 template <std::size_t Kind = 0>

@@ -10,6 +10,7 @@
 
 #include "crdt/difference.hpp"
 #include "crdt/result.hpp"
+#include "gossip/plan.hpp"
 #include "gossip/refs.hpp"
 
 namespace starling::gossip {
@@ -79,9 +80,28 @@ struct Pull {
 
 struct DiffOpen {
     std::uint64_t session = 0;
+    std::uint32_t nonce = 0;
     crdt::Version base;
     crdt::LiveDots staged;  ///< dots whose entries an earlier attempt left here
     bool operator==(const DiffOpen&) const = default;
+};
+
+/// With what the answerer opens the comparison of the common dots (comparison.hpp).
+struct Comparison {
+    std::uint32_t nonce = 0;
+    std::uint64_t parts = 0;  ///< of its half, before what the comparison adds: all it takes where the sets are equal
+    bool of_rest = false;     ///< estimates and sketches of the set are of what is not in it, which is less
+    crdt::Fingerprint digest;
+    crdt::Bytes of_set;      ///< an estimator's bits
+    crdt::Bytes of_changes;  ///< of the set's transitions
+    bool operator==(const Comparison&) const = default;
+};
+
+/// What died, as ranks among the live dots that the receiver is known to have, and the digest of those that stay.
+struct Verdict {
+    crdt::DotRuns died;
+    crdt::Fingerprint stays;
+    bool operator==(const Verdict&) const = default;
 };
 
 /// A piece of a Difference. Pieces of all parts together make the whole; the order of parts is by number.
@@ -90,7 +110,10 @@ struct DiffPart {
     bool finish = false;  ///< from the asker, closing the session's other half
     std::uint64_t number = 0;
     bool last = false;
-    crdt::Difference piece;  ///< without the base, which both sides know
+    crdt::Difference piece;  ///< without the base, which both sides know, and without the tops that are equal to it
+    std::optional<Comparison> comparison{};    ///< in the part with which the tops are complete
+    crdt::DotRuns died{};                      ///< a piece of a verdict
+    std::optional<crdt::Fingerprint> stays{};  ///< in the last part, where there is a verdict
     bool operator==(const DiffPart&) const = default;
 };
 
@@ -108,7 +131,41 @@ struct DiffEnd {
     bool operator==(const DiffEnd&) const = default;
 };
 
-using Message = std::variant<Hello, Digest, HelloRequest, Changesets, Pull, DiffOpen, DiffPart, DiffAck, DiffEnd>;
+/// The asker's set, as the sums of its blocks, or (`live_dots`, all else empty) a request for the answerer's.
+struct DiffSketch {
+    std::uint64_t session = 0;
+    CompareBy by = CompareBy::live_dots;
+    SketchShape shape;
+    std::uint64_t count = 0;   ///< sums of each block
+    crdt::Fingerprint digest;  ///< of the asker's set, except where the sketch is folded
+    crdt::Bytes sums;
+    bool operator==(const DiffSketch&) const = default;
+};
+
+/// These blocks differ too much: their next sums, please.
+struct DiffMore {
+    std::uint64_t session = 0;
+    std::uint64_t first = 0;
+    std::uint64_t count = 0;
+    crdt::DotRuns blocks;  ///< by number, from 1
+    bool operator==(const DiffMore&) const = default;
+};
+struct DiffSums {
+    std::uint64_t session = 0;
+    crdt::Bytes sums;
+    bool operator==(const DiffSums&) const = default;
+};
+
+/// The answer to a folded sketch: the cells that differ, and what of their positions lives at the answerer.
+struct DiffCells {
+    std::uint64_t session = 0;
+    crdt::DotRuns cells;  ///< block · (2^m - 1) + index, from 1
+    crdt::Bytes contents;
+    bool operator==(const DiffCells&) const = default;
+};
+
+using Message = std::variant<Hello, Digest, HelloRequest, Changesets, Pull, DiffOpen, DiffPart, DiffAck, DiffEnd,
+                             DiffSketch, DiffMore, DiffSums, DiffCells>;
 
 /// The bytes of a message on a link.
 crdt::Bytes encode(crdt::SpaceId space, const Message& message, RefSender& refs);

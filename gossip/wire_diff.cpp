@@ -4,6 +4,7 @@
 
 #include "crdt/limits.hpp"
 #include "crdt/mutant.hpp"
+#include "gossip/range_coder.hpp"
 #include "gossip/wire.hpp"
 
 namespace starling::gossip {
@@ -14,6 +15,8 @@ namespace {
 
 constexpr std::uint64_t form_runs = 0;
 constexpr std::uint64_t form_bitmap = 1;
+constexpr std::uint64_t form_coded = 2;
+constexpr std::size_t coded_runs_min = 3;  // fewer teach the coder nothing
 
 Bytes coded_runs(const DotRuns& runs) {
     Writer out;
@@ -38,7 +41,36 @@ Bytes coded_bitmap(const DotRuns& runs) {
     return bits;
 }
 
-DotRuns read_runs(BytesView bytes, FrameReader& in) {
+/// Gaps and lengths by turns, each with what it learnt of its kind.
+Bytes coded_ranges(const DotRuns& runs) {
+    RangeEncoder out;
+    NumberModel gaps, lengths;
+    Seq at = 0;
+    for (const auto& run : runs) {
+        gaps.write(out, run.first - at - (at == 0 ? 1 : 2));
+        lengths.write(out, run.count - 1);
+        at = run.last();
+    }
+    return out.take();
+}
+
+DotRuns read_ranges(std::uint64_t many, BytesView bytes, FrameReader& in) {
+    DotRuns runs;
+    RangeDecoder reader(bytes);
+    NumberModel gaps, lengths;
+    Seq at = 0;
+    for (; many > 0; --many) {
+        const auto first = at + gaps.read(reader) + (at == 0 ? 1 : 2);
+        const auto more = lengths.read(reader);
+        if (reader.overrun() || first >= seq_max || more >= seq_max - first) return in.fail(), DotRuns{};
+        runs.push_back({first, more + 1});
+        at = runs.back().last();
+    }
+    if (runs.empty()) in.fail();
+    return runs;
+}
+
+DotRuns read_plain_runs(BytesView bytes, FrameReader& in) {
     DotRuns runs;
     Reader reader(bytes);
     Seq at = 0;
@@ -68,29 +100,53 @@ DotRuns read_bitmap(Seq first, BytesView bytes, FrameReader& in) {
 
 }  // namespace
 
+void write_runs(Writer& out, const DotRuns& runs) {
+    auto form = form_runs;
+    std::uint64_t first = 0;
+    auto shortest = coded_runs(runs);
+    const auto span = runs.empty() ? 0 : runs.back().last() - runs.front().first + 1;
+    if (runs.size() >= coded_runs_min && runs.size() <= coded_runs_max) {
+        if (auto coded = coded_ranges(runs); coded.size() < shortest.size()) {
+            form = form_coded;
+            first = runs.size();
+            shortest = std::move(coded);
+        }
+    }
+    if (span > 0 && span <= bitmap_bits_max && span / 8 + 1 < shortest.size()) {
+        form = form_bitmap;
+        first = runs.front().first;
+        shortest = coded_bitmap(runs);
+    }
+    out.uint(form).uint(first).bin(shortest);
+}
+
+DotRuns read_runs(FrameReader& in) {
+    const auto form = in.uint(form_coded);
+    const auto first = in.uint(form == form_coded ? coded_runs_max : seq_max);
+    const auto bytes = in.bin(changeset_bytes_max);
+    if (!in.ok()) return {};
+    if (form == form_coded) return read_ranges(first, bytes, in);
+    return form == form_bitmap ? read_bitmap(first, bytes, in) : read_plain_runs(bytes, in);
+}
+
 void write_dots(Writer& out, const LiveDots& dots, RefSender& refs) {
     out.array(4 * dots.size());
     for (const auto& [id, runs] : dots) {
-        auto as_runs = coded_runs(runs);
-        const auto span = runs.back().last() - runs.front().first + 1;
-        const bool bitmap = span <= bitmap_bits_max && span / 8 + 1 < as_runs.size();
-        out.uint(refs.number(id)).uint(bitmap ? form_bitmap : form_runs).uint(bitmap ? runs.front().first : 0);
-        out.bin(bitmap ? coded_bitmap(runs) : as_runs);
+        out.uint(refs.number(id));
+        write_runs(out, runs);
     }
 }
 
 LiveDots read_dots(FrameReader& in) {
     LiveDots dots;
+    std::size_t runs = 0;
     const auto items = in.array(4 * link_refs_max);
     if (items % 4 != 0) in.fail();
     for (std::size_t i = 0; i < items && in.ok(); i += 4) {
         const auto id = in.ref();
-        const auto form = in.uint(form_bitmap);
-        const auto first = in.uint(seq_max);
-        const auto bytes = in.bin(changeset_bytes_max);
-        if (!in.ok()) break;
-        auto runs = form == form_bitmap ? read_bitmap(first, bytes, in) : read_runs(bytes, in);
-        if (!dots.emplace(id, std::move(runs)).second) in.fail();
+        const auto [at, is_new] = dots.emplace(id, read_runs(in));
+        runs += at->second.size();  // a few coded bytes are many runs: bounded together
+        if (!is_new || runs > message_items_max) in.fail();
     }
     return dots;
 }

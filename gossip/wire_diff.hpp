@@ -1,5 +1,6 @@
-// The bytes of a state diff's pieces: sets of dots, coded per origin as runs or as a bitmap, whichever is shorter, and
-// entries. Kept apart from the other messages because this is where the size of a catch-up is decided.
+// The bytes of a state diff's pieces: sets of dots, coded per origin as runs, as a bitmap or by a range coder,
+// whichever is shortest, and entries. Kept apart from the other messages because this is where the size of a catch-up
+// is decided.
 #pragma once
 
 #include "crdt/codec.hpp"
@@ -37,8 +38,15 @@ class FrameReader : public crdt::Reader {
 /// Bits of one bitmap: bounds what a few bytes can make a reader build.
 inline constexpr std::uint64_t bitmap_bits_max = 8 * 512 * 1024;
 
+/// Runs of one range-coded set: likewise.
+inline constexpr std::uint64_t coded_runs_max = 1 << 18;
+
 void write_dots(crdt::Writer& out, const crdt::LiveDots& dots, RefSender& refs);
 crdt::LiveDots read_dots(FrameReader& in);
+
+/// Runs of numbers, as of one origin's dots: form, count of runs or 0, bin.
+void write_runs(crdt::Writer& out, const crdt::DotRuns& runs);
+crdt::DotRuns read_runs(FrameReader& in);
 
 /// A difference without its base.
 void write_piece(crdt::Writer& out, const crdt::Difference& piece, RefSender& refs);

@@ -26,7 +26,7 @@ gossip::Message strange_message(Choices& choices) {
             lines[actor(choices.below(actors))] = 1 + choices.below(20);
         return lines;
     };
-    switch (choices.below(9)) {
+    switch (choices.below(13)) {
         case 0:
             return gossip::Hello{choices.below(gossip::digest_numbers),
                                  version(),
@@ -63,15 +63,32 @@ gossip::Message strange_message(Choices& choices) {
             return pull;
         }
         case 5:
-            return gossip::DiffOpen{choices.below(4), version(), {{actor(choices.below(actors)), {{1, 3}}}}};
+            return gossip::DiffOpen{
+                choices.below(4), choices.byte(), version(), {{actor(choices.below(actors)), {{1, 3}}}}};
         case 6: {
             gossip::DiffPart part{choices.below(4), choices.flag(), choices.below(3), choices.flag(), {}};
             part.piece.depth = choices.below(5);
             for (const auto& [id, seq] : version()) part.piece.tops[id] = {seq, choices.below(9)};
+            if (choices.flag()) part.comparison = {choices.byte(), choices.below(3), choices.flag(), {}, "1234", "12"};
+            if (choices.flag()) part.died = {{1 + choices.below(5), 1 + choices.below(5)}};
+            if (choices.flag()) part.stays = Fingerprint{choices.number(), choices.number()};
             return part;
         }
         case 7:
             return gossip::DiffAck{choices.below(4), choices.flag(), choices.below(4)};
+        case 8:
+            return gossip::DiffSketch{choices.below(4),
+                                      gossip::CompareBy(choices.below(4)),
+                                      {7 + unsigned(choices.below(8)), choices.number()},
+                                      choices.below(65),
+                                      {choices.number(), 1},
+                                      Bytes(choices.bytes(choices.below(64)))};
+        case 9:
+            return gossip::DiffMore{choices.below(4), choices.below(9), choices.below(9), {{1 + choices.below(4), 1}}};
+        case 10:
+            return gossip::DiffSums{choices.below(4), Bytes(choices.bytes(choices.below(64)))};
+        case 11:
+            return gossip::DiffCells{choices.below(4), {{1 + choices.below(99), 2}}, Bytes(choices.bytes(4))};
         default:
             return gossip::DiffEnd{choices.below(4), gossip::DiffEndReason(choices.below(3))};
     }

@@ -48,16 +48,24 @@ std::vector<gossip::Message> messages(std::mt19937_64& random) {
     const auto& state = pair.a.state();
     auto difference = answer(pair.b, state.version(), {});
     difference.base.clear();
-    return {gossip::Hello{1, state.version(), state.fingerprint(), 7},
-            gossip::Digest{2, {{actor(0), 1}, {actor(1), 9}}, {}, {}},
-            gossip::Digest{3, {}, {actor(1)}, gossip::Summary{state.version_hash(), state.fingerprint(), 7}},
-            gossip::HelloRequest{},
-            gossip::Changesets{3, {actor(1)}, sent},
-            gossip::Pull{3, {{actor(0), 1, 9}, {actor(1), 2, 300}}},
-            gossip::DiffOpen{5, state.version(), live_dots(state)},
-            gossip::DiffPart{5, false, 0, true, difference},
-            gossip::DiffAck{5, true, 0},
-            gossip::DiffEnd{5, gossip::DiffEndReason::busy}};
+    return {
+        gossip::Hello{1, state.version(), state.fingerprint(), 7},
+        gossip::Digest{2, {{actor(0), 1}, {actor(1), 9}}, {}, {}},
+        gossip::Digest{3, {}, {actor(1)}, gossip::Summary{state.version_hash(), state.fingerprint(), 7}},
+        gossip::HelloRequest{},
+        gossip::Changesets{3, {actor(1)}, sent},
+        gossip::Pull{3, {{actor(0), 1, 9}, {actor(1), 2, 300}}},
+        gossip::DiffOpen{5, 77, state.version(), live_dots(state)},
+        gossip::DiffPart{5, false, 0, true, difference},
+        gossip::DiffPart{5, false, 0, false, {}, gossip::Comparison{8, 1, true, {1, 2}, "of the set", "of changes"}},
+        gossip::DiffPart{5, true, 1, true, {}, {}, {{3, 2}, {7, 1}, {12, 9}, {30, 1}, {90, 4}}, Fingerprint{3, 4}},
+        gossip::DiffSketch{5, gossip::CompareBy::sketch, {11, 2}, 3, {5, 6}, "nine byte"},
+        gossip::DiffSketch{5, gossip::CompareBy::live_dots, {}, 0, {}, {}},
+        gossip::DiffMore{5, 3, 5, {{1, 1}, {9, 2}}},
+        gossip::DiffSums{5, "further sums"},
+        gossip::DiffCells{5, {{4, 1}, {400, 2}, {500, 1}}, "contents"},
+        gossip::DiffAck{5, true, 0},
+        gossip::DiffEnd{5, gossip::DiffEndReason::busy}};
 }
 
 void add_messages(const std::filesystem::path& root, std::mt19937_64& random) {
@@ -84,7 +92,7 @@ int main(int argc, char** argv) {
     const std::filesystem::path root = argv[1];
     std::mt19937_64 random(1);
     add_messages(root, random);
-    for (const auto* target : {"apply", "join", "engine", "state", "door"}) {
+    for (const auto* target : {"apply", "join", "engine", "state", "compare", "door"}) {
         Folder folder(root / target);
         for (int i = 0; i < stories; ++i) folder.add(random_story(random));
         for (const auto* text : {"\0localhost:80", "\0[fe80::1%lo]:4711",

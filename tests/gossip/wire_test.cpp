@@ -50,10 +50,17 @@ std::vector<Message> all_messages() {
             HelloRequest{},
             Changesets{4, {replica(3)}, {changeset()}},
             Pull{4, {{replica(1), 1, 9}}},
-            DiffOpen{6, {{replica(1), 3}}, {{replica(2), {{1, 4}}}}},
+            DiffOpen{6, 77, {{replica(1), 3}}, {{replica(2), {{1, 4}}}}},
             DiffPart{6, true, 1, true, difference()},
+            DiffPart{6, false, 0, false, {}, Comparison{5, 1, true, {8, 9}, "estimate", "of runs"}},
+            DiffPart{6, false, 1, true, {}, {}, {{2, 1}, {5, 4}, {100, 1}, {1000, 7}}, Fingerprint{10, 11}},
             DiffAck{6, false, 1},
-            DiffEnd{6, DiffEndReason::busy}};
+            DiffEnd{6, DiffEndReason::busy},
+            DiffSketch{6, CompareBy::transitions, {11, 500}, 3, {12, 13}, "sums"},
+            DiffSketch{},
+            DiffMore{6, 3, 5, {{1, 1}, {9, 2}}},
+            DiffSums{6, "more sums"},
+            DiffCells{6, {{4, 1}, {400, 2}}, "contents"}};
 }
 
 std::string hex(const Bytes& bytes) {
@@ -272,7 +279,7 @@ TEST_CASE("changed, cut and random frames never do more than fail") {
     CHECK(read > 0);
 }
 
-TEST_CASE("sets of dots take the shorter of runs and bitmap, and come back either way") {
+TEST_CASE("sets of dots take the shortest of runs, bitmap and code, and come back from each") {
     std::mt19937_64 random(5);
     for (int i = 0; i < 300; ++i) {
         LiveDots dots;
@@ -282,7 +289,7 @@ TEST_CASE("sets of dots take the shorter of runs and bitmap, and come back eithe
             extend(dots[replica(1)], seq += 1 + (random() % 20 < density ? 0 : random() % 50));
         RefSender out;
         RefReceiver in;
-        auto decoded = decode(0, encode(0, DiffOpen{1, {}, dots}, out), in);
+        auto decoded = decode(0, encode(0, DiffOpen{1, 0, {}, dots}, out), in);
         REQUIRE(decoded);
         CHECK(std::get<DiffOpen>(*decoded).staged == dots);
     }
