@@ -10,6 +10,12 @@ namespace starling::gossip {
 
 using namespace crdt;
 
+namespace {
+
+constexpr std::uint64_t stop_delay_us_max = 100'000;  // of a request to stop, where digests are rarer than that
+
+}  // namespace
+
 // -- own
 // -----------------------------------------------------------------------------------------------------------------
 
@@ -80,15 +86,15 @@ void Engine::push_gathered(const NodeKey& peer, Link& link) {
 // -------------------------------------------------------------------------------------------------------------
 
 void Engine::on(const NodeKey& peer, Changesets& message) {
-    const auto at = links_.find(peer);
-    const auto& pull = at->second.pull;
+    auto& link = links_.at(peer);
+    const auto& pull = link.pull;
     const bool pushed = message.pull == 0;
     const bool goes_on = pushed || (pull && pull->id == message.pull && pull->announced);
     for (auto& changeset : message.changesets) {
         arrived(peer, std::move(changeset), pushed, goes_on);
         drain();
     }
-    if (at != links_.end() && message.pull != 0) pull_answered(peer, at->second, message);
+    if (!pushed) pull_answered(peer, link, message);
 }
 
 /// It came from elsewhere first: the sender is asked to stop, unless it is whom the tree comes from, and sent it twice.
@@ -98,7 +104,7 @@ void Engine::duplicate(Link& link, const ReplicaId& id) {
     if (!trees_.has_parent(tree)) trees_.came(tree, link.slot);
     if (full_mesh() || trees_.comes_from(tree, link.slot) || mutant(Mutant::duplicates_stop_nobody)) return;
     link.stops.insert(origin);
-    digest_within(link, limits_.digest_busy_us);
+    digest_within(link, std::min(limits_.digest_busy_us, stop_delay_us_max));
 }
 
 void Engine::arrived(const NodeKey& peer, Changeset changeset, bool pushed, bool goes_on) {
