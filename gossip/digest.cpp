@@ -38,9 +38,10 @@ void Engine::say_hello(const NodeKey& peer, Link& link) {
     send(peer, Hello{told.number, replica_.state().version(), replica_.state().fingerprint(), neighbourhood_});
 }
 
+/// It does not hurry what gathers for the link: whoever hears of it waits for that (see `learn`), and a push out of its
+/// turn would bend the trees.
 void Engine::say_digest(const NodeKey& peer, Link& link) {
     cut_window();
-    push_gathered(peer, link);  // or the peer would pull what is about to come
     auto& told = link.told;
     told.number = (told.number + 1) % digest_numbers;
     Digest digest;
@@ -53,6 +54,10 @@ void Engine::say_digest(const NodeKey& peer, Link& link) {
     }
     link.told_place = rises_.last();
     for (const auto origin : std::exchange(link.stops, {})) digest.stop.push_back(origins_.name(origin));
+    // In an order that the message has of itself, whatever this node numbered them.
+    std::sort(digest.rises.begin(), digest.rises.end(),
+              [](const auto& a, const auto& b) { return a.origin < b.origin; });
+    std::sort(digest.stop.begin(), digest.stop.end());
     if (link.summary_due_us <= now_.mono_us || link.said_neighbourhood != neighbourhood_) {
         digest.summary = Summary{replica_.state().version_hash(), replica_.state().fingerprint(), neighbourhood_};
         link.summary_due_us = now_.mono_us + limits_.digest_idle_us;

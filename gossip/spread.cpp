@@ -13,7 +13,8 @@ using namespace crdt;
 
 namespace {
 
-constexpr std::size_t bodies_ahead = 16;  // are decoded before the first of them is applied
+constexpr std::size_t bodies_ahead = 16;              // are decoded before the first of them is applied
+constexpr std::uint64_t stop_delay_us_max = 100'000;  // of a request to stop, where digests are rarer than that
 
 }  // namespace
 
@@ -90,8 +91,8 @@ void Engine::push_gathered(const NodeKey& peer, Link& link) {
 // -------------------------------------------------------------------------------------------------------------
 
 void Engine::on(const NodeKey& peer, Changesets& message) {
-    const auto at = links_.find(peer);
-    const auto& pull = at->second.pull;
+    auto& link = links_.at(peer);
+    const auto& pull = link.pull;
     const bool pushed = message.pull == 0;
     const bool goes_on = pushed || (pull && pull->id == message.pull && pull->announced);
     const std::span all(message.changesets);
@@ -103,7 +104,7 @@ void Engine::on(const NodeKey& peer, Changesets& message) {
             drain();
         }
     }
-    if (at != links_.end() && message.pull != 0) pull_answered(peer, at->second, message);
+    if (!pushed) pull_answered(peer, link, message);
 }
 
 /// The bodies of what is not here yet, and a hint of all that applying them will touch.
@@ -131,7 +132,7 @@ void Engine::duplicate(Link& link, const ReplicaId& id) {
     if (!trees_.has_parent(tree)) trees_.came(tree, link.slot);
     if (full_mesh() || trees_.comes_from(tree, link.slot) || mutant(Mutant::duplicates_stop_nobody)) return;
     link.stops.insert(origin);
-    digest_within(link, limits_.digest_busy_us);
+    digest_within(link, std::min(limits_.digest_busy_us, stop_delay_us_max));
 }
 
 void Engine::arrived(const NodeKey& peer, Changeset changeset, Result<Body> body, bool pushed, bool goes_on) {

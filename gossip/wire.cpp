@@ -65,8 +65,7 @@ void write_changeset(Writer& out, const Changeset& changeset, RefSender& refs) {
     const bool continued = shared.front + shared.back >= shared_bytes_min;
     out.array(continued ? continued_items : whole_items).uint(number);
     out.uint(changeset.first).uint(changeset.count).uint(changeset.depth);
-    out.array(2 * changeset.deps.size());
-    for (const auto& dep : changeset.deps) out.uint(refs.number(dep.replica)).uint(dep.seq);
+    write_deps(out, changeset.deps, refs);
     out.array(changeset.refs.size());
     for (const auto& ref : changeset.refs) out.uint(refs.number(ref));
     const BytesView body = changeset.body;
@@ -99,12 +98,7 @@ Changeset read_changeset(FrameReader& in, SpaceId space) {
     changeset.first = in.uint(seq_max);
     changeset.count = in.uint(changeset_dots_max);
     changeset.depth = in.uint(depth_max);
-    const auto deps = in.array(2 * changeset_deps_max);
-    if (deps % 2 != 0) in.fail();
-    for (std::size_t i = 0; i < deps && in.ok(); i += 2) {
-        const auto replica = in.ref();
-        changeset.deps.push_back({replica, in.uint(seq_max)});
-    }
+    changeset.deps = read_deps(in);
     for (auto refs = in.array(changeset_refs_max); refs > 0 && in.ok(); --refs) changeset.refs.push_back(in.ref());
     if (items == whole_items) {
         changeset.body = in.bin(changeset_bytes_max);

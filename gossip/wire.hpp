@@ -46,7 +46,7 @@ struct Summary {
 /// Small and frequent: what rose since the last one on this link. Now and then with the summary.
 struct Digest {
     std::uint64_t number = 0;
-    std::vector<Rise> rises;  ///< in the order of their numbers on the link
+    std::vector<Rise> rises;  ///< ascending by origin
     std::vector<crdt::ReplicaId>
         stop;  ///< origins whose changesets come from elsewhere first: please only tell of them
     std::optional<Summary> summary;

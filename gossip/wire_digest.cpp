@@ -1,6 +1,7 @@
 #include "gossip/wire_digest.hpp"
 
 #include <algorithm>
+#include <functional>
 
 #include "crdt/limits.hpp"
 
@@ -12,6 +13,16 @@ namespace {
 
 constexpr std::uint64_t short_rises = 3;               // rises of 1 to so many stand with the distance
 constexpr std::uint64_t rise_forms = short_rises + 1;  // the last one: the rest of the rise follows
+
+/// In the order of replicas, in which no replica stands twice.
+template <class Item, class Name>
+void put_in_order(FrameReader& in, std::vector<Item>& items, Name name) {
+    const auto before = [&](const Item& a, const Item& b) { return std::invoke(name, a) < std::invoke(name, b); };
+    std::sort(items.begin(), items.end(), before);
+    const auto twice =
+        std::adjacent_find(items.begin(), items.end(), [&](const Item& a, const Item& b) { return !before(a, b); });
+    if (twice != items.end()) in.fail();
+}
 
 }  // namespace
 
@@ -49,6 +60,7 @@ std::vector<Rise> read_rises(FrameReader& in) {
         rises.push_back({origin, by});
         next = number + 1;
     }
+    put_in_order(in, rises, &Rise::origin);
     return rises;
 }
 
@@ -72,7 +84,35 @@ std::vector<ReplicaId> read_origins(FrameReader& in) {
         origins.push_back(in.named(number));
         next = number + 1;
     }
+    put_in_order(in, origins, std::identity());
     return origins;
+}
+
+void write_deps(Writer& out, const std::vector<Dot>& deps, RefSender& refs) {
+    std::vector<std::pair<std::uint64_t, Seq>> numbered;
+    for (const auto& dep : deps) numbered.emplace_back(refs.number(dep.replica), dep.seq);
+    std::sort(numbered.begin(), numbered.end());
+    out.array(2 * numbered.size());
+    std::uint64_t next = 0;
+    for (const auto& [number, seq] : numbered) {
+        out.uint(number - next).uint(seq);
+        next = number + 1;
+    }
+}
+
+std::vector<Dot> read_deps(FrameReader& in) {
+    std::vector<Dot> deps;
+    const auto items = in.array(2 * changeset_deps_max);
+    if (items % 2 != 0) in.fail();
+    std::uint64_t next = 0;
+    for (std::size_t i = 0; i < items && in.ok(); i += 2) {
+        const auto number = next + in.uint(link_refs_max);
+        const auto replica = in.named(number);
+        deps.push_back({replica, in.uint(seq_max)});
+        next = number + 1;
+    }
+    put_in_order(in, deps, &Dot::replica);
+    return deps;
 }
 
 }  // namespace starling::gossip

@@ -61,7 +61,8 @@ TEST_CASE("pushes that gather leave as one frame, and not to a peer that sent th
     CHECK(mesh.frames == frames + 5);  // all three together
 }
 
-TEST_CASE("what gathers is pushed when its window ends, with the own writes, and before a digest tells of it") {
+TEST_CASE(
+    "what gathers is pushed when its window ends, with the own writes, and who hears of it before does not pull") {
     gossip::Limits limits;
     limits.push_window_us = 200'000;  // longer than a peer waits before it pulls
     limits.flush_window_us = 3'600'000'000;

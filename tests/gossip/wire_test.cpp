@@ -1,6 +1,8 @@
 #include "gossip/wire.hpp"
 
+#include <algorithm>
 #include <random>
+#include <set>
 
 #include <doctest/doctest.h>
 
@@ -331,4 +333,29 @@ TEST_CASE("the pieces of a difference make the difference again, whatever their 
         for (auto& piece : split(whole, bytes_max)) REQUIRE(add_piece(joined, std::move(piece)));
         CHECK(joined == whole);
     }
+}
+
+TEST_CASE("lists of origins come back in order, whatever their numbers, and none stands twice") {
+    std::mt19937_64 random(11);
+    for (int i = 0; i < 200; ++i) {
+        RefSender out;
+        RefReceiver in;
+        std::set<ReplicaId> named;
+        for (auto many = random() % 60; many > 0; --many) named.insert(replica(std::uint8_t(random() % 200)));
+        std::vector<ReplicaId> shuffled(named.begin(), named.end());
+        std::shuffle(shuffled.begin(), shuffled.end(), random);
+        Digest first, digest;
+        first.stop = shuffled;  // defines the numbers in another order
+        for (const auto& id : named) digest.rises.push_back({id, 1 + (random() % 3 == 0 ? random() % 1000 : 0)});
+        REQUIRE(decode(0, encode(0, first, out), in));
+        CHECK(*decode(0, encode(0, digest, out), in) == Message(digest));
+    }
+    RefSender out;
+    RefReceiver in;
+    auto frame = encode(0, Digest{1, {}, {replica(1), replica(2)}, {}}, out);
+    constexpr std::size_t first_id = 8, second_id = 51, id_bytes = 40;
+    frame.replace(second_id, id_bytes, frame.substr(first_id, id_bytes));  // both numbers mean the first now
+    const auto read = decode(0, frame, in);
+    REQUIRE_FALSE(read);
+    CHECK(read.fault().code == FaultCode::malformed);
 }
