@@ -301,7 +301,7 @@ TEST_CASE("sets of dots reach up to the last seq, and not past it") {
     const auto travelled = [](const LiveDots& dots, auto change) {
         RefSender out;
         RefReceiver in;
-        auto frame = encode(0, DiffOpen{1, {}, dots}, out);
+        auto frame = encode(0, DiffOpen{1, 0, {}, dots}, out);
         change(frame);
         return decode(0, frame, in);
     };
