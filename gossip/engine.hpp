@@ -41,6 +41,7 @@ class Engine final : private DiffHost {
     void wrote(crdt::Changes changes, Now now);
 
     Status status() const;
+    const Counters& counters() const { return counters_; }
     bool synced() const;
     void check() const;
 

@@ -262,7 +262,7 @@ class Scenario {
         for (const auto& [fault, count] : world_.network().faults()) outcome.faults[fault] += count;
         for (Place place = 0; place < config_.nodes; ++place) {
             if (world_.peer(place) == nullptr) continue;
-            const auto counters = world_.peer(place)->status().counters;
+            const auto& counters = world_.peer(place)->counters();
             outcome.pulls += counters.pulls;
             outcome.diffs += counters.diffs;
             outcome.waited += counters.changesets_waited;
