@@ -53,6 +53,7 @@ class Scenario {
           world_(options_, random_.fork()),  // not in one expression: the order of its draws would be the compiler's
           checker_(world_, config.check_every) {
         world_.tamper = config.tamper;
+        if (config.trace != nullptr) world_.trace().follow(*config.trace);
         world_.attach(checker_);
     }
 

@@ -29,6 +29,13 @@ std::string seconds(std::uint64_t us) {
 
 }  // namespace
 
+std::string hex(std::uint64_t word) {
+    static constexpr char digits[] = "0123456789abcdef";
+    std::string text(16, '0');
+    for (auto at = text.rbegin(); at != text.rend(); ++at, word >>= 4) *at = digits[word & 15];
+    return text;
+}
+
 void Trace::add(std::uint64_t time_us, const char* what, Place to, Place from, crdt::BytesView bytes) {
     const auto mix = [&](std::uint64_t word) {
         auto state = hash_ ^ word;

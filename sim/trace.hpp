@@ -11,6 +11,9 @@
 
 namespace starling::sim {
 
+/// Sixteen digits.
+std::string hex(std::uint64_t word);
+
 /// Thread rule: one thread at a time. `add` is O(bytes).
 class Trace {
   public:
