@@ -25,6 +25,7 @@ Engine::Engine(Replica& replica, Clock& clock, EngineOptions options)
       random_(std::move(options.random)),
       diffs_(*this, limits_, counters_, node_) {
     STARLING_ASSERT(random_, "randomness is injected");
+    links_changed();
 }
 
 Effects Engine::handle(const Input& input, Now now) {
@@ -43,6 +44,7 @@ void Engine::on(const LinkUp& up) {
     // A new connection knows nothing of the old one's numbers, and goes on with nothing that was begun on it.
     if (links_.erase(up.peer) > 0) diffs_.link_down(up.peer);
     auto& link = links_[up.peer];
+    links_changed();
     link.up_since_us = now_.mono_us;
     link.digest_due_us = now_.mono_us + limits_.digest_idle_us;
     say_hello(up.peer, link);
@@ -53,6 +55,7 @@ void Engine::on(const LinkUp& up) {
 
 void Engine::on(const LinkDown& down) {
     if (links_.erase(down.peer) == 0) return;
+    links_changed();
     diffs_.link_down(down.peer);
     for (auto& [peer, link] : links_) {
         digest_within(link, limits_.digest_busy_us);
@@ -90,12 +93,12 @@ void Engine::on(const Received& received) {
 }
 
 /// A hash of the set of this node and its peers. Equal at all ends of all links, it says that they are a full mesh.
-std::uint64_t Engine::neighbourhood() const {
+void Engine::links_changed() {
     std::set<NodeKey> nodes{node_};
     for (const auto& [peer, link] : links_) nodes.insert(peer);
     Bytes text;
     for (const auto& node : nodes) text.append(node.begin(), node.end());
-    return siphash128(text, fingerprint_key).low;
+    neighbourhood_ = siphash128(text, fingerprint_key).low;
 }
 
 bool Engine::full_mesh() const {

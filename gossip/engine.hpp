@@ -58,7 +58,8 @@ class Engine final : private DiffHost {
     void report(std::string fault);
     void begin_life();
     bool renew_life();
-    std::uint64_t neighbourhood() const;
+    std::uint64_t neighbourhood() const { return neighbourhood_; }
+    void links_changed();
     bool full_mesh() const;
 
     // -- spread.cpp: changesets
@@ -112,6 +113,7 @@ class Engine final : private DiffHost {
     Now now_;  ///< of the input being handled
     Effects effects_;
     std::map<crdt::NodeKey, Link> links_;
+    std::uint64_t neighbourhood_ = 0;  ///< of the links as they are
     Log log_;
     Waiting waiting_;
     Counters counters_;

@@ -1,8 +1,9 @@
 #include "sim/trial.hpp"
 
 #include <algorithm>
-#include <malloc.h>
+#include <fstream>
 #include <numeric>
+#include <unistd.h>
 
 #include "crdt/views.hpp"
 
@@ -13,9 +14,12 @@ namespace {
 constexpr std::uint64_t look_us = 100'000;  // between two looks whether every node is level
 constexpr std::uint64_t minute_us = 60'000'000;
 
-std::size_t heap_bytes() {
-    const auto info = mallinfo2();
-    return info.uordblks + info.hblkhd;
+/// What this process holds in memory.
+std::size_t resident_bytes() {
+    std::ifstream statm("/proc/self/statm");
+    std::size_t total = 0, resident = 0;
+    statm >> total >> resident;
+    return resident * std::size_t(sysconf(_SC_PAGESIZE));
 }
 
 /// Draws one of several.
@@ -46,7 +50,7 @@ class Trial {
     Trial(const Plan& plan, std::uint64_t seed, const TrialOptions& options)
         : plan_(plan),
           seed_(seed),
-          heap_before_(heap_bytes()),
+          resident_before_(resident_bytes()),
           random_(seed),
           world_(world_options(plan, random_, options), random_.fork()),
           meter_(world_),
@@ -64,15 +68,15 @@ class Trial {
         world_.start();
         run_until(plan_.warm_us);
         meter_.begin();
-        const auto heap_idle = heap_bytes();
+        const auto resident_idle = resident_bytes();
         const auto last_us = plan_.warm_us + schedule();
         run_until(last_us);
         const bool converged = settle(last_us + plan_.patience_us);
         world_.network().check();
         auto outcome = report(converged, last_us);
-        outcome.heap_before = heap_before_;
-        outcome.heap_idle = heap_idle;
-        outcome.heap_end = heap_bytes();
+        outcome.resident_before = resident_before_;
+        outcome.resident_idle = resident_idle;
+        outcome.resident_end = resident_bytes();
         return outcome;
     }
 
@@ -272,7 +276,7 @@ class Trial {
 
     const Plan& plan_;
     std::uint64_t seed_;
-    std::size_t heap_before_;
+    std::size_t resident_before_;
     Random random_;
     World world_;
     Meter meter_;

@@ -29,7 +29,7 @@ struct TrialOutcome {
     Spread spread;
     gossip::Counters counters;
     FaultCounts faults;
-    std::size_t heap_before = 0, heap_idle = 0, heap_end = 0;  ///< bytes handed out; not part of what repeats
+    std::size_t resident_before = 0, resident_idle = 0, resident_end = 0;  ///< bytes; not part of what repeats
 };
 
 /// The same plan and seed give the same outcome, bit for bit.

@@ -54,10 +54,10 @@ std::string json_of(const TrialOutcome& outcome, bool with_memory) {
     add("faults", "{" + faults + "}");
     if (with_memory) {
         const auto grown = [&](std::size_t bytes) {
-            return (bytes - std::min(bytes, outcome.heap_before)) / outcome.nodes;
+            return (bytes - std::min(bytes, outcome.resident_before)) / outcome.nodes;
         };
-        add("bytes_per_node_idle", std::to_string(grown(outcome.heap_idle)));
-        add("bytes_per_node", std::to_string(grown(outcome.heap_end)));
+        add("bytes_per_node_idle", std::to_string(grown(outcome.resident_idle)));
+        add("bytes_per_node", std::to_string(grown(outcome.resident_end)));
     }
     return text + "}";
 }
