@@ -31,9 +31,13 @@ void add_sim(CLI::App& app, Invocation& invocation) {
     auto command = std::make_shared<sim::Command>();
     CLI::App& verb =
         *app.add_subcommand("sim", "Simulate a mesh with faults, the same for the same seed, and judge what it does");
-    verb.add_option("--nodes", command->nodes, "Nodes of the mesh (default 5)")->check(check_whole);
+    verb.add_option("--scenario", command->scenario,
+                    "A scenario by name, or a file with one (default: drawn from the seed, small, with all faults)");
+    verb.add_option("--nodes", command->nodes, "Nodes of the mesh (default 5, or what the scenario says)")
+        ->check(check_whole);
     verb.add_option("--seed", command->seed, "What decides all that happens (default 1)")->check(check_whole);
     verb.add_option("--seeds", command->seeds, "So many seeds, one after another (default 1)")->check(check_whole);
+    verb.add_option("--replay", command->replay, "This seed once more, with every event in words")->check(check_whole);
     verb.add_flag("--json", invocation.json, "Print an object for each seed");
     verb.footer("Exit code 0 when every seed converged and broke no rule, 1 otherwise.");
     verb.callback([&invocation, command] {

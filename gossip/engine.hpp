@@ -47,6 +47,7 @@ class Engine final : private DiffHost {
     void wrote(crdt::Changes changes, Now now);
 
     Status status() const;
+    const Counters& counters() const { return counters_; }
     bool synced() const;
     void check() const;
 
@@ -125,7 +126,7 @@ class Engine final : private DiffHost {
     Now now_;  ///< of the input being handled
     Effects effects_;
     std::map<crdt::NodeKey, Link> links_;
-    std::uint64_t neighbourhood_ = 0;
+    std::uint64_t neighbourhood_ = 0;  ///< of the links as they are
     Origins origins_;
     Rises rises_;
     Trees trees_;

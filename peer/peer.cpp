@@ -60,6 +60,9 @@ Version Peer::version() const {
 gossip::Status Peer::status() const {
     return impl_->engine.status();
 }
+const gossip::Counters& Peer::counters() const {
+    return impl_->engine.counters();
+}
 bool Peer::synced() const {
     return impl_->engine.synced();
 }

@@ -54,6 +54,8 @@ class Peer {
     /// The version including the open window: what a reader of this node sees.
     crdt::Version version() const;
     gossip::Status status() const;
+    /// Those of the status alone: O(1).
+    const gossip::Counters& counters() const;
     /// True when there is a link and every linked peer is known to hold exactly what this node holds.
     bool synced() const;
 

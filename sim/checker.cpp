@@ -110,9 +110,9 @@ void Checker::judge_against_others(Place place) {
 }
 
 void Checker::judge_counters(Place place) {
-    const auto status = world_.peer(place)->status();
-    const auto& counters = status.counters;
+    const auto& counters = world_.peer(place)->counters();
     if (counters.faults + counters.malformed + counters.refused + counters.update_needed == 0) return;
+    const auto status = world_.peer(place)->status();
     fail(place, "the engine reports: " + (status.faults.empty() ? std::string("a fault") : status.faults.back()));
 }
 

@@ -2,22 +2,18 @@
 
 #include <algorithm>
 #include <csignal>
+#include <fstream>
 #include <ostream>
+#include <sstream>
 #include <string>
 #include <unistd.h>
 
 #include "sim/scenario.hpp"
+#include "sim/trial.hpp"
 
 namespace starling::sim {
 
 namespace {
-
-std::string hex(std::uint64_t word) {
-    static constexpr char digits[] = "0123456789abcdef";
-    std::string text(16, '0');
-    for (auto at = text.rbegin(); at != text.rend(); ++at, word >>= 4) *at = digits[word & 15];
-    return text;
-}
 
 std::string replay_of(std::size_t nodes, std::uint64_t seed) {
     return "starling sim --nodes " + std::to_string(nodes) + " --seed " + std::to_string(seed);
@@ -62,19 +58,20 @@ class AbortNote {
     void (*before_)(int);
 };
 
-}  // namespace
-
-int run_command(const Command& command, std::ostream& out, std::ostream& err) {
-    if (command.nodes == 0 || command.nodes > command_nodes_max || command.seeds == 0) {
+int run_drawn(const Command& command, std::ostream& out, std::ostream& err) {
+    const auto nodes = command.nodes.value_or(command_nodes);
+    if (nodes == 0 || nodes > command_nodes_max || command.seeds == 0) {
         err << "sim: 1 to " << command_nodes_max << " nodes, and at least one seed\n";
         return 2;
     }
     int status = 0;
     for (std::uint64_t i = 0; i < command.seeds; ++i) {
         const auto seed = command.seed + i;
-        const auto replay = replay_of(command.nodes, seed);
+        const auto replay = replay_of(nodes, seed);
         const AbortNote note(replay);
-        const auto outcome = run(Config::drawn(command.nodes, seed));
+        auto config = Config::drawn(nodes, seed);
+        if (command.replay) config.trace = &out;
+        const auto outcome = run(config);
         out << (command.json ? json_of(outcome) : words_of(outcome)) << std::endl;
         if (outcome.good()) continue;
         status = 1;
@@ -82,6 +79,56 @@ int run_command(const Command& command, std::ostream& out, std::ostream& err) {
             << outcome.violation.value_or("no verdict") << std::endl;
     }
     return status;
+}
+
+/// The plan of a name, or of a file.
+crdt::Result<Plan> plan_of(const std::string& scenario) {
+    for (const auto& [name, text] : scenarios()) {
+        if (scenario == name) return read_plan(scenario, text);
+    }
+    std::ifstream file(scenario);
+    std::stringstream text;
+    if (file && text << file.rdbuf()) return read_plan(scenario, text.str());
+    std::string names;
+    for (const auto& known : scenarios()) names += std::string(" ") + known.name;
+    return crdt::Fault{crdt::FaultCode::not_available,
+                       "there is no scenario or file '" + scenario + "'; there are" + names};
+}
+
+int run_planned(const Command& command, std::ostream& out, std::ostream& err) {
+    auto plan = plan_of(command.scenario);
+    if (!plan) {
+        err << "sim: " << plan.fault().what << "\n";
+        return 2;
+    }
+    plan->nodes = command.nodes.value_or(plan->nodes);
+    if (plan->nodes < 2 || plan->nodes > plan_nodes_max || command.seeds == 0) {
+        err << "sim: 2 to " << plan_nodes_max << " nodes, and at least one seed\n";
+        return 2;
+    }
+    int status = 0;
+    for (std::uint64_t i = 0; i < command.seeds; ++i) {
+        const auto seed = command.seed + i;
+        const AbortNote note("starling sim --scenario " + command.scenario + " --nodes " + std::to_string(plan->nodes) +
+                             " --seed " + std::to_string(seed));
+        TrialOptions options;
+        if (command.replay) options.trace = &out;
+        const auto outcome = run_trial(*plan, seed, options);
+        out << (command.json ? json_of(outcome) : words_of(outcome)) << std::endl;
+        if (!outcome.converged) status = 1;
+    }
+    return status;
+}
+
+}  // namespace
+
+int run_command(const Command& given, std::ostream& out, std::ostream& err) {
+    auto command = given;
+    if (command.replay) {
+        command.seed = *command.replay;
+        command.seeds = 1;
+    }
+    return command.scenario.empty() ? run_drawn(command, out, err) : run_planned(command, out, err);
 }
 
 }  // namespace starling::sim

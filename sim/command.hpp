@@ -3,16 +3,22 @@
 
 #include <cstdint>
 #include <iosfwd>
+#include <optional>
+#include <string>
 
 namespace starling::sim {
 
+inline constexpr std::uint64_t command_nodes = 5;
+/// Of a drawn scenario, whose judge looks at everything; others have plan_nodes_max.
 inline constexpr std::uint64_t command_nodes_max = 64;
 
 struct Command {
-    std::uint64_t nodes = 5;  ///< 1 … command_nodes_max
+    std::optional<std::uint64_t> nodes;  ///< else command_nodes, or what the scenario says
     std::uint64_t seed = 1;
     std::uint64_t seeds = 1;  ///< runs seed, seed + 1, …
     bool json = false;        ///< objects instead of words
+    std::string scenario;     ///< a name of sim/scenarios/, or a file; empty: drawn from the seed, and judged
+    std::optional<std::uint64_t> replay;  ///< this one seed, with every event in words
 };
 
 /// Prints a line for each seed to `out`, and stories of failures to `err`. 0 when all seeds are good, 1 when one is

@@ -12,57 +12,79 @@ Edge edge(Place a, Place b) {
 
 }  // namespace
 
-std::string name_of(Topology topology) {
-    static constexpr const char* names[] = {"full", "path", "ring", "star", "random"};
-    return names[std::size_t(topology)];
-}
-
-Edges edges_of(Topology topology, std::size_t nodes, Random& random) {
-    Edges edges;
-    for (Place b = 1; b < nodes; ++b) {
-        switch (topology) {
-            case Topology::full:
-                for (Place a = 0; a < b; ++a) edges.insert({a, b});
-                break;
-            case Topology::path:
-            case Topology::ring:
-                edges.insert({b - 1, b});
-                break;
-            case Topology::star:
-                edges.insert({0, b});
-                break;
-            case Topology::random:  // a tree, and now and then a second link
-                edges.insert({random.below(b), b});
-                if (random.chance(400)) edges.insert({random.below(b), b});
-                break;
-        }
-    }
-    if (topology == Topology::ring && nodes > 2) edges.insert({0, nodes - 1});
-    return edges;
-}
-
 Network::Network(Queue& queue, const Edges& edges, std::size_t nodes, const NetworkOptions& options, Random random)
-    : queue_(queue), edges_(edges), options_(options), random_(random), alive_(nodes, true) {
-    for (const auto& pair : edges_) {
-        STARLING_ASSERT(pair.first < pair.second && pair.second < nodes, "a link joins two nodes");
-        for (auto& end : links_[pair].ends)
-            end.delay_us = random_.between(options_.delay_us_min, options_.delay_us_max);
+    : queue_(queue), options_(options), random_(random), nodes_(nodes) {
+    for (const auto& [a, b] : edges) {
+        STARLING_ASSERT(a < b && b < nodes, "a link joins two nodes");
+        add(a, b);
     }
+}
+
+// -- the table of links
+// ----------------------------------------------------------------------------------------------------
+
+const Network::Link* Network::find(Place a, Place b) const {
+    const auto& neighbours = nodes_[a].neighbours;
+    const auto at = std::lower_bound(neighbours.begin(), neighbours.end(), b,
+                                     [](const Neighbour& neighbour, Place peer) { return neighbour.peer < peer; });
+    return at == neighbours.end() || at->peer != b ? nullptr : &links_[at->link];
+}
+
+Network::Link* Network::find(Place a, Place b) {
+    return const_cast<Link*>(std::as_const(*this).find(a, b));
 }
 
 Network::Link& Network::link(Place a, Place b) {
-    const auto at = links_.find(edge(a, b));
-    STARLING_ASSERT(at != links_.end(), "messages and faults go along links");
-    return at->second;
+    auto* found = find(a, b);
+    STARLING_ASSERT(found != nullptr, "messages and faults go along links");
+    return *found;
 }
 
-Network::End& Network::end(Place at, Place peer) {
-    return link(at, peer).ends[at < peer ? 0 : 1];
+Network::Link& Network::add(Place a, Place b) {
+    if (free_links_.empty()) {
+        free_links_.push_back(links_.size());
+        links_.emplace_back();
+    }
+    const auto at = free_links_.back();
+    free_links_.pop_back();
+    for (const auto& [node, peer] : {std::pair(a, b), std::pair(b, a)}) {
+        auto& neighbours = nodes_[node].neighbours;
+        const auto place = std::find_if(neighbours.begin(), neighbours.end(),
+                                        [&, other = peer](const Neighbour& known) { return known.peer > other; });
+        neighbours.insert(place, {peer, at});
+    }
+    edges_.insert(edge(a, b));
+    auto& link = links_[at] = {};
+    for (auto& end : link.ends) end.delay_us = random_.between(options_.delay_us_min, options_.delay_us_max);
+    return link;
+}
+
+void Network::forget(Place a, Place b) {
+    for (const auto& [node, peer] : {std::pair(a, b), std::pair(b, a)}) {
+        auto& neighbours = nodes_[node].neighbours;
+        const auto place = std::find_if(neighbours.begin(), neighbours.end(),
+                                        [&, other = peer](const Neighbour& known) { return known.peer == other; });
+        if (node == a) free_links_.push_back(place->link);
+        neighbours.erase(place);
+    }
+    edges_.erase(edge(a, b));
 }
 
 bool Network::up(Place at, Place peer) const {
-    const auto found = links_.find(edge(at, peer));
-    return found != links_.end() && found->second.ends[at < peer ? 0 : 1].up;
+    const auto* link = find(at, peer);
+    return link != nullptr && link->ends[at < peer ? 0 : 1].up;
+}
+
+std::uint64_t Network::delay_us(Place from, Place to) const {
+    const auto* link = find(from, to);
+    STARLING_ASSERT(link != nullptr, "delays are those of links");
+    return link->ends[to < from ? 0 : 1].delay_us;
+}
+
+std::vector<Place> Network::neighbours(Place place) const {
+    std::vector<Place> peers;
+    for (const auto& neighbour : nodes_[place].neighbours) peers.push_back(neighbour.peer);
+    return peers;
 }
 
 // -- connecting
@@ -70,6 +92,21 @@ bool Network::up(Place at, Place peer) const {
 
 void Network::start() {
     for (const auto& [a, b] : edges_) connect(a, b);
+}
+
+void Network::dial(Place a, Place b) {
+    STARLING_ASSERT(a != b && a < nodes_.size() && b < nodes_.size(), "a link joins two nodes");
+    const bool refused = parted(a, b) || parted(b, a) || !nodes_[a].alive || !nodes_[b].alive;
+    if (find(a, b) == nullptr) {
+        if (refused && !options_.redials) {
+            ++faults_["unreachable"];
+            return;
+        }
+        auto& link = add(a, b);
+        end_of(link, b, a).blocked = parted(a, b);
+        end_of(link, a, b).blocked = parted(b, a);
+    }
+    connect(a, b);
 }
 
 void Network::dial_soon(Place a, Place b) {
@@ -80,12 +117,12 @@ void Network::dial_soon(Place a, Place b) {
 /// A new incarnation, where nothing stands in the way and nothing is left of the last one.
 void Network::connect(Place a, Place b) {
     auto& link = this->link(a, b);
-    if (link.live || link.blocked || !alive_[a] || !alive_[b]) return;
+    if (link.live || link.blocked() || !nodes_[a].alive || !nodes_[b].alive) return;
     link.live = true;
     link.dying = false;
-    ++link.incarnation;
+    link.incarnation = next_incarnation_++;
     for (const auto& [at, peer] : {std::pair(a, b), std::pair(b, a)}) {
-        auto& end = this->end(at, peer);
+        auto& end = end_of(link, at, peer);
         end.up_us = queue_.now_us() + travel_us(end);
         end.last_us = end.up_us;
         queue_.at(end.up_us, {Event::Kind::link_up, at, peer, link.incarnation, 0, {}});
@@ -98,49 +135,70 @@ void Network::connect(Place a, Place b) {
 std::uint64_t Network::travel_us(const End& to) {
     auto us = to.delay_us + random_.below(options_.jitter_us_max + 1);
     if (random_.chance(options_.straggler_permille)) us += random_.below(options_.straggler_us_max + 1);
+    if (options_.resend_permille == 0) return us;
+    for (auto wait_us = options_.resend_us; random_.chance(options_.resend_permille); wait_us *= 2) {
+        ++faults_["resent"];
+        us += wait_us;
+    }
     return us;
 }
 
-void Network::send(Place from, Place to, const crdt::Bytes& bytes) {
-    const auto& link = this->link(from, to);
-    if (!end(from, to).up) return;
+/// When the last byte of a message has left its node.
+std::uint64_t Network::leave_us(Place from, std::size_t bytes) {
+    auto& node = nodes_[from];
+    if (node.upload_bytes_per_s == 0) return queue_.now_us();
+    const auto begins_us = std::max(queue_.now_us(), node.upload_free_us);
+    node.upload_free_us = begins_us + bytes * 1'000'000 / node.upload_bytes_per_s;
+    return node.upload_free_us;
+}
+
+void Network::send(Place from, Place to, crdt::Bytes bytes) {
+    auto* link = find(from, to);
+    if (link == nullptr || !end_of(*link, from, to).up) return;
+    const auto left_us = leave_us(from, bytes.size());
     if (random_.chance(options_.loss_permille)) {
         ++faults_["lost"];
         return;
     }
-    auto& there = end(to, from);
-    const int copies = random_.chance(options_.duplicate_permille) ? 2 : 1;
-    if (copies == 2) ++faults_["duplicated"];
-    for (int copy = 0; copy < copies; ++copy) {
-        auto arrival_us = std::max(queue_.now_us() + travel_us(there), there.up_us);
+    auto& there = end_of(*link, to, from);
+    const bool twice = random_.chance(options_.duplicate_permille);
+    const auto arrive = [&](crdt::Bytes frame) {
+        auto arrival_us = std::max(left_us + travel_us(there), there.up_us);
         if (random_.chance(options_.reorder_permille)) {
             if (arrival_us < there.last_us) ++faults_["reordered"];
         } else {
             arrival_us = there.last_us = std::max(arrival_us, there.last_us);
         }
-        queue_.at(arrival_us, {Event::Kind::deliver, to, from, link.incarnation, 0, bytes});
+        queue_.at(arrival_us, {Event::Kind::deliver, to, from, link->incarnation, 0, std::move(frame)});
+    };
+    if (twice) {
+        ++faults_["duplicated"];
+        arrive(bytes);
     }
+    arrive(std::move(bytes));
 }
 
 bool Network::happens(const Event& event) {
+    auto* found = find(event.to, event.from);
+    if (found == nullptr) return false;
     if (event.kind == Event::Kind::dial) {
         connect(event.to, event.from);
         return false;
     }
-    auto& link = this->link(event.to, event.from);
-    auto& here = end(event.to, event.from);
-    if (event.incarnation != link.incarnation || !alive_[event.to]) return false;
+    auto& link = *found;
+    auto& here = end_of(link, event.to, event.from);
+    if (event.incarnation != link.incarnation || !nodes_[event.to].alive) return false;
     switch (event.kind) {
         case Event::Kind::deliver:
-            if (link.blocked) ++faults_["vanished"];
-            return here.up && !link.blocked;
+            if (here.blocked) ++faults_["vanished"];
+            return here.up && !here.blocked;
         case Event::Kind::link_up:
-            if (here.up || link.dying || link.blocked) return false;
+            if (here.up || link.dying || link.blocked()) return false;
             return here.up = true;
         case Event::Kind::link_down: {
-            if (event.token != 0 && event.token != link.token) return false;
+            if (event.token != 0 && event.token != here.token) return false;
             const bool was_up = here.up;
-            went_down(event.to, event.from);
+            went_down(link, event.to, event.from);
             return was_up;
         }
         default:
@@ -151,102 +209,159 @@ bool Network::happens(const Event& event) {
 // -- losing
 // --------------------------------------------------------------------------------------------------------------
 
-void Network::notice(Place at, Place peer, std::uint64_t within_us, std::uint64_t token) {
+void Network::notice(const Link& link, Place at, Place peer, std::uint64_t within_us) {
     queue_.at(queue_.now_us() + random_.below(within_us + 1),
-              {Event::Kind::link_down, at, peer, link(at, peer).incarnation, token, {}});
+              {Event::Kind::link_down, at, peer, link.incarnation, 0, {}});
 }
 
 /// The connection is gone, and the ends that are left notice soon.
-void Network::lose(Place a, Place b) {
-    auto& link = this->link(a, b);
+void Network::lose(Link& link, Place a, Place b) {
     if (!link.live || link.dying) return;
     link.dying = true;
-    notice(a, b, options_.notice_us_max, 0);
-    notice(b, a, options_.notice_us_max, 0);
+    notice(link, a, b, options_.notice_us_max);
+    notice(link, b, a, options_.notice_us_max);
 }
 
-void Network::went_down(Place at, Place peer) {
-    auto& link = this->link(at, peer);
-    end(at, peer).up = false;
-    const bool other_up = end(peer, at).up && alive_[peer];
-    if (other_up) {
-        if (!link.dying && !link.blocked) lose(at, peer);
+void Network::went_down(Link& link, Place at, Place peer) {
+    end_of(link, at, peer).up = false;
+    const auto& other = end_of(link, peer, at);
+    if (other.up && nodes_[peer].alive) {
+        if (!link.dying && !other.blocked) lose(link, at, peer);
         return;
     }
-    link.live = false;
-    dial_soon(at, peer);
+    ended(link, at, peer);
 }
 
-void Network::cut(Place a, Place b) {
-    if (!link(a, b).live) return;
-    ++faults_["cut"];
-    lose(a, b);
+/// No end sees anything of the connection any more.
+void Network::ended(Link& link, Place a, Place b) {
+    link.live = false;
+    if (options_.redials) {
+        dial_soon(a, b);
+    } else {
+        forget(a, b);
+    }
 }
 
 void Network::hang_up(Place at, Place peer) {
+    auto* link = find(at, peer);
+    if (link == nullptr) return;
     ++faults_["hung up"];
-    lose(at, peer);
+    lose(*link, at, peer);
 }
 
-void Network::block(Place a, Place b) {
+void Network::cut(Place a, Place b) {
     auto& link = this->link(a, b);
-    if (link.blocked) return;
-    link.blocked = true;
-    ++link.token;
-    for (const auto& [at, peer] : {std::pair(a, b), std::pair(b, a)}) {
-        queue_.at(
-            queue_.now_us() + options_.heartbeat_us_max * 2 / 3 + random_.below(options_.heartbeat_us_max / 3 + 1),
-            {Event::Kind::link_down, at, peer, link.incarnation, link.token, {}});
-    }
+    if (!link.live) return;
+    ++faults_["cut"];
+    lose(link, a, b);
+}
+
+// -- silence
+// -------------------------------------------------------------------------------------------------------------
+
+void Network::block(Place a, Place b) {
+    block_way(b, a);
+    block_way(a, b);
+}
+
+void Network::block_way(Place from, Place to) {
+    auto& link = this->link(from, to);
+    if (!end_of(link, to, from).blocked) silence(link, to, from);
+}
+
+/// Nothing reaches this end any more, and its heartbeats time out.
+void Network::silence(Link& link, Place at, Place peer) {
+    auto& end = end_of(link, at, peer);
+    end.blocked = true;
+    end.token = next_token_++;
+    queue_.at(queue_.now_us() + options_.heartbeat_us_max * 2 / 3 + random_.below(options_.heartbeat_us_max / 3 + 1),
+              {Event::Kind::link_down, at, peer, link.incarnation, end.token, {}});
 }
 
 void Network::unblock(Place a, Place b) {
-    auto& link = this->link(a, b);
-    if (!link.blocked) return;
-    link.blocked = false;
-    ++link.token;  // ends that have not noticed never will
-    const bool whole = link.live && !link.dying && end(a, b).up && end(b, a).up;
-    if (whole) return;
-    lose(a, b);
-    dial_soon(a, b);
+    if (link(a, b).blocked()) clear_block(a, b);
 }
 
-void Network::node_down(Place place) {
-    alive_[place] = false;
+/// Ends that have not noticed never will.
+void Network::clear_block(Place a, Place b) {
+    auto& link = this->link(a, b);
+    for (auto& end : link.ends) {
+        end.blocked = false;
+        end.token = next_token_++;
+    }
+    const bool whole = link.live && !link.dying && link.ends[0].up && link.ends[1].up;
+    if (whole) return;
+    lose(link, a, b);
+    if (options_.redials) dial_soon(a, b);
+}
+
+bool Network::parted(Place from, Place to) const {
+    if (!split_ || nodes_[from].marked == nodes_[to].marked) return false;
+    return !split_one_way_ || nodes_[from].marked;
+}
+
+void Network::split(const std::vector<bool>& marked, bool one_way) {
+    split_ = true;
+    split_one_way_ = one_way;
+    for (Place place = 0; place < nodes_.size(); ++place) nodes_[place].marked = marked[place];
     for (const auto& [a, b] : edges_) {
-        if (a != place && b != place) continue;
-        const auto peer = a == place ? b : a;
-        auto& link = this->link(a, b);
-        end(place, peer).up = false;
+        if (parted(a, b)) block_way(a, b);
+        if (parted(b, a)) block_way(b, a);
+    }
+}
+
+void Network::rejoin() {
+    split_ = false;
+    for (const auto& [a, b] : edges_) unblock(a, b);
+}
+
+// -- nodes
+// ---------------------------------------------------------------------------------------------------------------
+
+void Network::node_down(Place place) {
+    nodes_[place].alive = false;
+    for (const auto peer : neighbours(place)) {
+        auto& link = this->link(place, peer);
+        end_of(link, place, peer).up = false;
         if (!link.live) continue;
         link.dying = true;
-        if (!end(peer, place).up) {  // nobody is left to notice
+        if (!end_of(link, peer, place).up) {  // nobody is left to notice
             link.live = false;
+            if (!options_.redials) forget(place, peer);
         } else if (random_.chance(500)) {
-            notice(peer, place, options_.notice_us_max, 0);  // the system closed its connections
+            notice(link, peer, place, options_.notice_us_max);  // the system closed its connections
         } else {
-            notice(peer, place, options_.heartbeat_us_max, 0);  // the machine is gone
+            notice(link, peer, place, options_.heartbeat_us_max);  // the machine is gone
         }
     }
 }
 
 void Network::node_up(Place place) {
-    alive_[place] = true;
-    for (const auto& [a, b] : edges_) {
-        if (a == place || b == place) dial_soon(a, b);
-    }
+    nodes_[place].alive = true;
+    if (!options_.redials) return;
+    for (const auto peer : neighbours(place)) dial_soon(place, peer);
+}
+
+void Network::set_upload(Place place, std::uint64_t bytes_per_s) {
+    nodes_[place].upload_bytes_per_s = bytes_per_s;
 }
 
 void Network::calm() {
-    options_.loss_permille = options_.duplicate_permille = options_.reorder_permille = options_.straggler_permille = 0;
+    options_.loss_permille = options_.duplicate_permille = options_.reorder_permille = options_.straggler_permille =
+        options_.resend_permille = 0;
 }
 
 void Network::check() const {
-    for (const auto& [pair, link] : links_) {
-        for (const auto place : {pair.first, pair.second}) {
-            const auto& end = link.ends[place == pair.first ? 0 : 1];
-            STARLING_ASSERT(!end.up || (link.live && alive_[place]), "an end is up only on a live link of a live node");
-        }
+    std::size_t ends = 0;
+    for (const auto& node : nodes_) ends += node.neighbours.size();
+    STARLING_ASSERT(ends == 2 * edges_.size(), "both ends know a link");
+    STARLING_ASSERT(links_.size() == edges_.size() + free_links_.size(), "no link is lost");
+    for (const auto& [a, b] : edges_) {
+        const auto* link = find(a, b);
+        STARLING_ASSERT(link != nullptr && link == find(b, a), "both ends know the same link");
+        for (const auto& [place, end] : {std::pair(a, link->ends[0]), std::pair(b, link->ends[1])})
+            STARLING_ASSERT(!end.up || (link->live && nodes_[place].alive),
+                            "an end is up only on a live link of a live node");
     }
 }
 

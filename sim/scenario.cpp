@@ -53,6 +53,7 @@ class Scenario {
           world_(options_, random_.fork()),  // not in one expression: the order of its draws would be the compiler's
           checker_(world_, config.check_every) {
         world_.tamper = config.tamper;
+        if (config.trace != nullptr) world_.trace().follow(*config.trace);
         world_.attach(checker_);
     }
 
@@ -262,7 +263,7 @@ class Scenario {
         for (const auto& [fault, count] : world_.network().faults()) outcome.faults[fault] += count;
         for (Place place = 0; place < config_.nodes; ++place) {
             if (world_.peer(place) == nullptr) continue;
-            const auto counters = world_.peer(place)->status().counters;
+            const auto& counters = world_.peer(place)->counters();
             outcome.pulls += counters.pulls;
             outcome.diffs += counters.diffs;
             outcome.waited += counters.changesets_waited;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <iosfwd>
 #include <optional>
 #include <string>
 
@@ -32,6 +33,7 @@ struct Config {
     std::uint64_t skew_us_max = 2'000;  ///< of wall clocks
     std::uint64_t check_every = 16;     ///< see Checker
     World::Tamper tamper;               ///< see World
+    std::ostream* trace = nullptr;      ///< every event in words, as it happens
 
     /// Everything else drawn from the seed: topology, faults of the links, and sizes small enough that logs end, pulls
     /// and diffs take several messages, and waiting changesets are evicted.

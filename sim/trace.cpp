@@ -1,5 +1,8 @@
 #include "sim/trace.hpp"
 
+#include <algorithm>
+#include <ostream>
+
 #include "crdt/codec.hpp"
 #include "sim/random.hpp"
 
@@ -7,10 +10,8 @@ namespace starling::sim {
 
 namespace {
 
-constexpr std::size_t head_bytes = 24;
-
 /// A frame begins [wire version, space, kind, …]; its kind in words, where it reads as one.
-std::string kind_of(const crdt::Bytes& head) {
+std::string kind_of(crdt::BytesView head) {
     static constexpr const char* kinds[] = {"hello",     "digest",    "hello request", "changesets", "pull",
                                             "diff open", "diff part", "diff ack",      "diff end"};
     crdt::Reader reader(head);
@@ -27,6 +28,13 @@ std::string seconds(std::uint64_t us) {
 }
 
 }  // namespace
+
+std::string hex(std::uint64_t word) {
+    static constexpr char digits[] = "0123456789abcdef";
+    std::string text(16, '0');
+    for (auto at = text.rbegin(); at != text.rend(); ++at, word >>= 4) *at = digits[word & 15];
+    return text;
+}
 
 void Trace::add(std::uint64_t time_us, const char* what, Place to, Place from, crdt::BytesView bytes) {
     const auto mix = [&](std::uint64_t word) {
@@ -45,30 +53,44 @@ void Trace::add(std::uint64_t time_us, const char* what, Place to, Place from, c
     }
     mix(word);
     ++events_;
-    keep({time_us, what, to, from, bytes.size(), crdt::Bytes(bytes.substr(0, head_bytes)), {}});
+    auto& line = next_line();
+    line.time_us = time_us;
+    line.what = what;
+    line.to = to;
+    line.from = from;
+    line.bytes = bytes.size();
+    std::copy_n(bytes.begin(), std::min(bytes.size(), head_bytes), line.head.begin());
+    if (out_ != nullptr) *out_ << words_of(line);
 }
 
 void Trace::remark(std::string text) {
-    keep({0, nullptr, 0, 0, 0, {}, std::move(text)});
+    auto& line = next_line();
+    line.what = nullptr;
+    line.remark = std::move(text);
+    if (out_ != nullptr) *out_ << words_of(line);
 }
 
-void Trace::keep(Line line) {
-    if (lines_.size() == story_events_max) lines_.pop_front();
-    lines_.push_back(std::move(line));
+Trace::Line& Trace::next_line() {
+    if (lines_.size() < story_events_max) return lines_.emplace_back();
+    auto& line = lines_[oldest_];
+    oldest_ = (oldest_ + 1) % story_events_max;
+    return line;
+}
+
+std::string Trace::words_of(const Line& line) {
+    if (line.what == nullptr) return "             " + line.remark + "\n";
+    auto text = "  " + seconds(line.time_us) + " s  node " + std::to_string(line.to) + ": " + line.what;
+    if (line.from != nowhere) text += " " + std::to_string(line.from);
+    if (line.bytes > 0) {
+        const auto head = crdt::BytesView(line.head.data(), std::min(line.bytes, head_bytes));
+        text += ", " + kind_of(head) + " of " + std::to_string(line.bytes) + " bytes";
+    }
+    return text + "\n";
 }
 
 std::string Trace::story() const {
     std::string text;
-    for (const auto& line : lines_) {
-        if (line.what == nullptr) {
-            text += "             " + line.remark + "\n";
-            continue;
-        }
-        text += "  " + seconds(line.time_us) + " s  node " + std::to_string(line.to) + ": " + line.what;
-        if (line.from != nowhere) text += " " + std::to_string(line.from);
-        if (line.bytes > 0) text += ", " + kind_of(line.head) + " of " + std::to_string(line.bytes) + " bytes";
-        text += "\n";
-    }
+    for (std::size_t i = 0; i < lines_.size(); ++i) text += words_of(lines_[(oldest_ + i) % lines_.size()]);
     return text;
 }
 

@@ -7,6 +7,22 @@ namespace starling::sim {
 namespace {
 
 constexpr std::uint64_t epoch_us = 1'700'000'000'000'000;  // virtual time 0 on a right clock
+constexpr std::size_t place_byte = 28;                     // of a node key: the last four bytes are the place
+
+class PeerStation final : public Station {
+  public:
+    explicit PeerStation(peer::Options options) : peer_(std::move(options)) {}
+    gossip::Effects handle(const gossip::Input& input, gossip::Now now) override { return peer_.handle(input, now); }
+    crdt::Result<peer::Commit> write(gossip::Now now, const std::function<void(crdt::Transaction&)>& write) override {
+        return peer_.write(now, write);
+    }
+    gossip::Counters counters() const override { return peer_.counters(); }
+    const peer::Peer* peer() const override { return &peer_; }
+    void check() const override { peer_.check(); }
+
+  private:
+    peer::Peer peer_;
+};
 
 }  // namespace
 
@@ -18,7 +34,7 @@ World::World(const WorldOptions& options, Random random)
     for (Place place = 0; place < nodes_.size(); ++place) {
         auto& node = nodes_[place];
         node.key[0] = std::uint8_t(random_.below(256));  // the order of keys is not that of places
-        node.key[31] = std::uint8_t(place);
+        for (std::size_t i = 0; i < 4; ++i) node.key[place_byte + i] = std::uint8_t(place >> 8 * (3 - i));
         node.clock_error_us =
             std::int64_t(random_.below(2 * options.skew_us_max + 1)) - std::int64_t(options.skew_us_max);
     }
@@ -30,20 +46,25 @@ void World::start() {
 }
 
 void World::boot(Place place) {
-    peer::Options options;
-    options.node = nodes_[place].key;
-    options.limits = options_.limits;
-    options.random = [stream = random_.fork()]() mutable { return stream.next(); };
-    nodes_[place].peer = std::make_unique<peer::Peer>(std::move(options));
-    nodes_[place].wake_us = UINT64_MAX;
-    ++nodes_[place].timer;
+    auto& node = nodes_[place];
+    auto random = [stream = random_.fork()]() mutable { return stream.next(); };
+    if (options_.station) {
+        node.station = options_.station(place, node.key, std::move(random));
+    } else {
+        node.station = std::make_unique<PeerStation>(
+            peer::Options{.node = node.key, .limits = options_.limits, .verify = {}, .random = std::move(random)});
+    }
+    node.peer = node.station->peer();
+    node.wake_us = UINT64_MAX;
+    ++node.timer;
     for (auto* observer : observers_) observer->started(place);
 }
 
 Place World::place_of(const crdt::NodeKey& key) const {
-    const auto at = std::find_if(nodes_.begin(), nodes_.end(), [&](const Node& node) { return node.key == key; });
-    STARLING_ASSERT(at != nodes_.end(), "peers speak to nodes of this world");
-    return Place(at - nodes_.begin());
+    Place place = 0;
+    for (std::size_t i = 0; i < 4; ++i) place = place << 8 | key[place_byte + i];
+    STARLING_ASSERT(place < nodes_.size() && nodes_[place].key == key, "peers speak to nodes of this world");
+    return place;
 }
 
 gossip::Now World::now(Place place) const {
@@ -54,8 +75,14 @@ gossip::Now World::now(Place place) const {
 // --------------------------------------------------------------------------------------------------------------
 
 void World::at(std::uint64_t time_us, std::function<void()> act) {
-    scripts_.push_back(std::move(act));
-    queue_.at(time_us, {Event::Kind::script, scripts_.size() - 1, 0, 0, 0, {}});
+    if (free_scripts_.empty()) {
+        free_scripts_.push_back(scripts_.size());
+        scripts_.emplace_back();
+    }
+    const auto script = free_scripts_.back();
+    free_scripts_.pop_back();
+    scripts_[script] = std::move(act);
+    queue_.at(time_us, {Event::Kind::script, script, 0, 0, 0, {}});
 }
 
 bool World::step(std::uint64_t until_us) {
@@ -63,23 +90,44 @@ bool World::step(std::uint64_t until_us) {
     if (!next_us || *next_us > until_us) return false;
     auto event = queue_.pop();
     if (event.kind == Event::Kind::script) {
-        std::exchange(scripts_[event.to], nullptr)();
-        return true;
+        const auto act = std::exchange(scripts_[event.to], nullptr);
+        free_scripts_.push_back(event.to);
+        act();
+    } else if (event.kind == Event::Kind::resume) {
+        take_one(event.to);
+    } else if (event.kind == Event::Kind::dial) {
+        network_.happens(event);
+    } else if (auto& node = nodes_[event.to];
+               !node.inbox.empty() || std::max(node.paused_until_us, node.busy_until_us) > queue_.now_us()) {
+        node.inbox.push_back(std::move(event));
+        if (node.inbox.size() == 1) look_later(node.inbox.front().to);
+    } else {
+        happen(event);
     }
-    const bool for_node = event.kind != Event::Kind::dial;
-    const auto paused_until_us = for_node ? nodes_[event.to].paused_until_us : 0;
-    if (paused_until_us > queue_.now_us()) {
-        queue_.at(paused_until_us, std::move(event));
-        return true;
-    }
-    happen(event);
     return true;
+}
+
+/// Of what came while the node could not listen, in order.
+void World::take_one(Place place) {
+    auto& node = nodes_[place];
+    if (node.inbox.empty()) return;  // it crashed meanwhile
+    if (std::max(node.paused_until_us, node.busy_until_us) <= queue_.now_us()) {
+        auto event = std::move(node.inbox.front());
+        node.inbox.pop_front();
+        happen(event);
+    }
+    if (!node.inbox.empty()) look_later(place);
+}
+
+void World::look_later(Place place) {
+    const auto& node = nodes_[place];
+    queue_.at(std::max(node.paused_until_us, node.busy_until_us), {Event::Kind::resume, place, place, 0, 0, {}});
 }
 
 void World::happen(Event& event) {
     auto& node = nodes_[event.to];
     if (event.kind == Event::Kind::tick) {
-        if (!node.peer || event.incarnation != node.timer) return;
+        if (!node.station || event.incarnation != node.timer) return;
         node.wake_us = UINT64_MAX;
         trace_.add(queue_.now_us(), "tick", event.to);
         return handle(event.to, gossip::Tick{});
@@ -94,16 +142,19 @@ void World::happen(Event& event) {
         handle(event.to, gossip::LinkDown{peer});
     } else {
         trace_.add(queue_.now_us(), "hears", event.to, event.from, event.bytes);
+        heard_from_ = event.from;
         handle(event.to, gossip::Received{peer, std::move(event.bytes)});
+        heard_from_ = Trace::nowhere;
     }
 }
 
 void World::handle(Place place, const gossip::Input& input) {
     auto& node = nodes_[place];
-    auto effects = node.peer->handle(input, now(place));
+    auto effects = node.station->handle(input, now(place));
+    if (node.input_us > 0) node.busy_until_us = queue_.now_us() + node.input_us;
     for (auto& send : effects.sends) {
         const auto to = place_of(send.peer);
-        network_.send(place, to, tamper ? tamper(place, to, send.bytes) : send.bytes);
+        network_.send(place, to, tamper ? tamper(place, to, std::move(send.bytes)) : std::move(send.bytes));
     }
     for (const auto& peer : effects.disconnect) network_.hang_up(place, place_of(peer));
     if (effects.wake_us && *effects.wake_us < node.wake_us) {
@@ -117,9 +168,9 @@ void World::handle(Place place, const gossip::Input& input) {
 // -------------------------------------------------------------------------------------------------------------
 
 void World::write(Place place, const std::function<void(crdt::Transaction&)>& write, const Committed& committed) {
-    STARLING_ASSERT(nodes_[place].peer, "only a running node writes");
+    STARLING_ASSERT(running(place), "only a running node writes");
     trace_.add(queue_.now_us(), "writes", place);
-    committed(nodes_[place].peer->write(now(place), write));
+    committed(nodes_[place].station->write(now(place), write));
     handle(place, gossip::Written{});
 }
 
@@ -132,16 +183,19 @@ void World::flush(Place place) {
 // --------------------------------------------------------------------------------------------------------------
 
 void World::crash(Place place) {
-    STARLING_ASSERT(nodes_[place].peer, "only a running node crashes");
+    STARLING_ASSERT(running(place), "only a running node crashes");
     trace_.add(queue_.now_us(), "crashes", place);
-    nodes_[place].peer.reset();
-    nodes_[place].paused_until_us = 0;
-    network_.node_down(place);
+    auto& node = nodes_[place];
     for (auto* observer : observers_) observer->stopped(place);
+    node.station.reset();
+    node.peer = nullptr;
+    node.paused_until_us = node.busy_until_us = 0;
+    node.inbox.clear();
+    network_.node_down(place);
 }
 
 void World::restart(Place place) {
-    STARLING_ASSERT(!nodes_[place].peer, "only a node that is down restarts");
+    STARLING_ASSERT(!running(place), "only a node that is down restarts");
     trace_.add(queue_.now_us(), "restarts", place);
     boot(place);
     network_.node_up(place);
@@ -152,6 +206,11 @@ void World::pause(Place place, std::uint64_t until_us) {
     nodes_[place].paused_until_us = std::max(nodes_[place].paused_until_us, until_us);
 }
 
+void World::slow_down(Place place, std::uint64_t input_us) {
+    trace_.add(queue_.now_us(), "slows down", place);
+    nodes_[place].input_us = input_us;
+}
+
 void World::set_clock(Place place, std::int64_t error_us) {
     trace_.add(queue_.now_us(), "has its clock set", place);
     nodes_[place].clock_error_us = error_us;
@@ -160,7 +219,7 @@ void World::set_clock(Place place, std::int64_t error_us) {
 void World::check() const {
     network_.check();
     for (const auto& node : nodes_) {
-        if (node.peer) node.peer->check();
+        if (node.station) node.station->check();
     }
 }
 

@@ -4,12 +4,14 @@
 // Whoever wants to know what happens at the nodes, or to live in them (a disk, an application), is an Observer.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <vector>
 
 #include "peer/peer.hpp"
 #include "sim/network.hpp"
+#include "sim/station.hpp"
 #include "sim/trace.hpp"
 
 namespace starling::sim {
@@ -20,6 +22,7 @@ struct WorldOptions {
     NetworkOptions network;
     gossip::Limits limits;
     std::uint64_t skew_us_max = 2'000;  ///< wall clocks are wrong by up to this, either way
+    StationMaker station;               ///< empty: a peer at every place
 };
 
 /// What a node has around its peer. Called in the order of attachment, right after the peer returned.
@@ -28,9 +31,10 @@ class Observer {
     virtual ~Observer() = default;
     /// A peer begins with an empty memory.
     virtual void started(Place) {}
-    /// The peer was destroyed, with all that was in its memory.
+    /// The peer is about to be destroyed, with all that is in its memory.
     virtual void stopped(Place) {}
-    /// The peer handled an input. The sends are on their way; whatever else the effects ask for is the observer's.
+    /// The peer handled an input; World::heard_from says whose. The sends are on their way; whatever else the effects
+    /// ask for is the observer's.
     virtual void handled(Place, const gossip::Effects&) {}
 };
 
@@ -48,9 +52,16 @@ class World {
 
     std::size_t nodes() const { return nodes_.size(); }
     const crdt::NodeKey& key(Place place) const { return nodes_[place].key; }
+    /// nullptr while the node is down, and where the station is no peer.
+    const peer::Peer* peer(Place place) const { return nodes_[place].peer; }
     /// nullptr while the node is down.
-    const peer::Peer* peer(Place place) const { return nodes_[place].peer.get(); }
+    const Station* station(Place place) const { return nodes_[place].station.get(); }
+    bool running(Place place) const { return station(place) != nullptr; }
     bool paused(Place place) const { return nodes_[place].paused_until_us > queue_.now_us(); }
+    /// Whose message is being handled; Trace::nowhere when it is another input.
+    Place heard_from() const { return heard_from_; }
+    /// The node with this key, which must be one of this world. O(1).
+    Place place_of(const crdt::NodeKey& key) const;
     std::uint64_t now_us() const { return queue_.now_us(); }
     Network& network() { return network_; }
     const Network& network() const { return network_; }
@@ -74,6 +85,8 @@ class World {
     void restart(Place place);
     /// The node stands still until a time: what arrives for it waits.
     void pause(Place place, std::uint64_t until_us);
+    /// Each input takes it so long, and the next one waits; 0: no time at all.
+    void slow_down(Place place, std::uint64_t input_us);
     /// Its wall clock jumps to another error.
     void set_clock(Place place, std::int64_t error_us);
 
@@ -86,9 +99,13 @@ class World {
   private:
     struct Node {
         crdt::NodeKey key{};
-        std::unique_ptr<peer::Peer> peer;
+        std::unique_ptr<Station> station;
+        const peer::Peer* peer = nullptr;  ///< the station's
         std::int64_t clock_error_us = 0;
         std::uint64_t paused_until_us = 0;
+        std::uint64_t input_us = 0;          ///< that handling one takes
+        std::uint64_t busy_until_us = 0;     ///< with the last one
+        std::deque<Event> inbox;             ///< what came while it could not listen
         std::uint64_t wake_us = UINT64_MAX;  ///< when the pending tick is due
         std::uint64_t timer = 0;             ///< which tick is the pending one
     };
@@ -97,7 +114,8 @@ class World {
     gossip::Now now(Place place) const;
     void handle(Place place, const gossip::Input& input);
     void happen(Event& event);
-    Place place_of(const crdt::NodeKey& key) const;
+    void take_one(Place place);
+    void look_later(Place place);
 
     Queue queue_;
     Random random_;
@@ -107,6 +125,8 @@ class World {
     Network network_;
     std::vector<Observer*> observers_;
     std::vector<std::function<void()>> scripts_;
+    std::vector<std::size_t> free_scripts_;
+    Place heard_from_ = Trace::nowhere;
 };
 
 }  // namespace starling::sim

@@ -25,7 +25,7 @@ SEES = {
     "node": {"crdt", "gossip", "agree", "store", "peer", "net", "starling"},
     "sim": {"crdt", "gossip", "agree", "store", "peer"},
     "cli": {"crdt", "gossip", "agree", "store", "peer", "net", "node", "sim", "starling"},
-    "examples": {"starling"},
+    "examples": {"starling", "crdt", "gossip", "peer", "sim"},  # the latter four for what runs in the simulator
 }
 
 THREADS = r"(thread|mutex|shared_mutex|condition_variable|future|stop_token|semaphore|latch|barrier)"

@@ -76,6 +76,13 @@ TEST_CASE("every topology is connected, and has the links that its name says") {
     CHECK(edges_of(Topology::path, 5, random).size() == 4);
     CHECK(edges_of(Topology::ring, 5, random).size() == 5);
     CHECK(edges_of(Topology::star, 5, random).size() == 4);
+    CHECK(edges_of(Topology::regular, 7, random).size() == 21);
+    const auto regular = edges_of(Topology::regular, 200, random);
+    CHECK(connected(regular, 200));
+    CHECK((regular.size() > 590 && regular.size() <= 600));
+    for (std::size_t topology = 0; topology < topologies; ++topology)
+        CHECK(topology_of(name_of(Topology(topology))) == Topology(topology));
+    CHECK_FALSE(topology_of("torus"));
 }
 
 TEST_CASE("a link without faults carries everything once and in order") {
@@ -194,4 +201,98 @@ TEST_CASE("whatever happens to links, ends see up and down in turn and nothing c
         bench.run_for(10 * second_us);
         CHECK(bench.up.size() == 12);
     }
+}
+
+TEST_CASE("what a link has to send again comes late and in order, and nothing is lost") {
+    NetworkOptions options;
+    options.straggler_permille = 0;
+    options.resend_permille = 100;
+    Bench bench({{0, 1}}, 2, options);
+    bench.run_for(second_us);
+    std::vector<std::string> sent;
+    for (int i = 0; i < 500; ++i) {
+        sent.push_back(std::to_string(i));
+        bench.network.send(0, 1, sent.back());
+    }
+    bench.run_for(options.resend_us / 2);
+    CHECK(bench.heard.size() < 100);
+    bench.run_for(60 * second_us);
+    CHECK(bench.heard == sent);
+    auto faults = bench.network.faults();
+    CHECK((faults["resent"] > 30 && faults["resent"] < 90));
+}
+
+TEST_CASE("a partition in one direction swallows that direction, and then both ends lose the link") {
+    Bench bench({{0, 1}}, 2);
+    bench.run_for(second_us);
+    bench.network.block_way(0, 1);
+    bench.network.send(0, 1, "into the hole");
+    bench.network.send(1, 0, "carried");
+    bench.run_for(second_us / 2);
+    CHECK(bench.heard == std::vector<std::string>{"carried"});
+    bench.run_for(10 * second_us);
+    CHECK(bench.up.empty());
+    bench.network.unblock(0, 1);
+    bench.run_for(second_us);
+    CHECK(bench.up.size() == 2);
+}
+
+TEST_CASE("a split parts the marked nodes from the others, also on links dialled meanwhile, until it ends") {
+    Bench bench({{0, 1}, {1, 2}}, 4);
+    bench.run_for(second_us);
+    bench.network.split({false, false, true, true});
+    bench.run_for(3 * second_us);
+    CHECK(bench.network.up(0, 1));
+    CHECK_FALSE(bench.network.up(1, 2));
+    bench.network.dial(0, 3);
+    bench.network.dial(2, 3);
+    bench.run_for(second_us);
+    CHECK_FALSE(bench.network.up(0, 3));
+    CHECK(bench.network.up(2, 3));
+    bench.network.rejoin();
+    bench.run_for(second_us);
+    CHECK(bench.up.size() == 8);
+}
+
+TEST_CASE("without redials a lost link is forgotten, and a new one can be dialled") {
+    NetworkOptions options;
+    options.redials = false;
+    Bench bench({{0, 1}}, 3, options);
+    bench.run_for(second_us);
+    bench.network.hang_up(0, 1);
+    bench.run_for(10 * second_us);
+    CHECK(bench.up.empty());
+    CHECK(bench.network.edges().empty());
+    bench.network.dial(0, 2);
+    bench.network.dial(1, 0);
+    bench.network.dial(0, 1);
+    bench.run_for(second_us);
+    CHECK(bench.up.size() == 4);
+    CHECK(bench.network.neighbours(0) == std::vector<Place>{1, 2});
+    bench.network.node_down(0);
+    bench.up.erase({0, 1});
+    bench.up.erase({0, 2});
+    bench.network.dial(0, 1);
+    bench.run_for(3 * second_us);
+    CHECK(bench.network.edges().empty());
+    bench.network.dial(1, 0);
+    CHECK(bench.network.edges().empty());
+    CHECK(bench.network.faults().at("unreachable") > 0);
+}
+
+TEST_CASE("a narrow upload sends one message after another, over all its links together") {
+    NetworkOptions options;
+    options.delay_us_min = options.delay_us_max = 10'000;
+    options.jitter_us_max = options.straggler_permille = 0;
+    Bench bench({{0, 1}, {0, 2}}, 3, options);
+    bench.run_for(second_us);
+    bench.network.set_upload(0, 1'000);
+    for (int i = 0; i < 5; ++i) {
+        bench.network.send(0, 1, std::string(50, 'a'));
+        bench.network.send(0, 2, std::string(50, 'b'));
+    }
+    bench.run_for(260'000);
+    CHECK(bench.heard.size() == 5);
+    bench.run_for(second_us);
+    CHECK(bench.heard.size() == 10);
 }

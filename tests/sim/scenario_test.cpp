@@ -168,7 +168,12 @@ TEST_CASE("a relay that only re-encodes changes nothing that matters") {
 
 TEST_CASE("the command prints one object a seed and says by its status whether all is well") {
     std::ostringstream out, err;
-    CHECK(run_command({2, 5, 3, true}, out, err) == 0);
+    Command command;
+    command.nodes = 2;
+    command.seed = 5;
+    command.seeds = 3;
+    command.json = true;
+    CHECK(run_command(command, out, err) == 0);
     CHECK(err.str().empty());
     std::istringstream lines(out.str());
     std::string line;
@@ -180,6 +185,9 @@ TEST_CASE("the command prints one object a seed and says by its status whether a
         CHECK(line.ends_with("}}"));
     }
     CHECK_FALSE(std::getline(lines, line));
-    CHECK(run_command({0, 1, 1, true}, out, err) == 2);
-    CHECK(run_command({2, 1, 0, true}, out, err) == 2);
+    command.nodes = 0;
+    CHECK(run_command(command, out, err) == 2);
+    command.nodes = 2;
+    command.seeds = 0;
+    CHECK(run_command(command, out, err) == 2);
 }
