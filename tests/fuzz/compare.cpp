@@ -40,7 +40,7 @@ Bytes perhaps_changed(Bytes bytes, Choices& choices) {
 class Story {
   public:
     explicit Story(Choices& choices) : choices_(choices) {
-        const Version version{{{{1}, 1}, 3'000 + 16 * choices.number() % 4'096}, {{{2}, 1}, 1 + choices.byte()}};
+        const Version version{{{{1}, 1}, 3'000 + 16 * choices.number() % 4'096}, {{{2}, 1}, Seq{1} + choices.byte()}};
         axis_ = Axis(version, version);
         mine_ = some_set(axis_.size(), choices);
         theirs_ = mine_ ^ some_flips(axis_.size(), choices);
