@@ -102,7 +102,7 @@ Handle EntryArena::take(std::size_t units) {
     if (free != 0) {
         const auto handle = free;
         std::memcpy(&free, &at(handle), sizeof free);
-        prefetch(&at(free));  // the next one to be taken
+        if (free != 0) prefetch(&at(free));  // the next one to be taken
         return handle;
     }
     if (fresh_units_ < units) {

@@ -23,7 +23,7 @@ struct Case {
 
 Case some_case(Random& random) {
     Version version;
-    for (std::uint8_t i = 1; i <= 1 + random() % 4; ++i) version[{{i}, 1}] = 1 + random() % 8'000;
+    for (std::uint64_t i = 1; i <= 1 + random() % 4; ++i) version[{{std::uint8_t(i)}, 1}] = 1 + random() % 8'000;
     Case c{Axis(version, version), {}, {}};
     const auto size = c.axis.size();
     const auto sparse = 1 + random() % (random() % 3 == 0 ? 300 : 10);
