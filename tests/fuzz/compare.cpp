@@ -26,9 +26,9 @@ PositionSet some_set(std::uint64_t size, Choices& choices) {
 
 PositionSet some_flips(std::uint64_t size, Choices& choices) {
     PositionSet set;
-    for (Position at = choices.number(); at < size; at += 1 + choices.number()) {
-        set.append(at, 1);
-        if (!choices.more()) break;
+    for (Position at = 0, gap = choices.number(); gap < size - at; at += gap + 1, gap = choices.number()) {
+        set.append(at + gap, 1);
+        if (at + gap + 1 >= size || !choices.more()) break;
     }
     return set;
 }
