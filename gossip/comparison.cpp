@@ -153,7 +153,7 @@ Result<std::optional<DiffSketch>> AskerComparison::take(const DiffCells& message
         }
     }
     auto theirs = mine_ ^ set_of(std::move(flipped));
-    if (digest(axis_, theirs, nonce_) == their_digest_ || mutant(Mutant::compare_trusts_cells)) {
+    if (digest(axis_, theirs, nonce_) == their_digest_) {
         theirs_ = std::move(theirs);
         return std::optional<DiffSketch>{};
     }
@@ -279,8 +279,7 @@ AnswererComparison::Reply AnswererComparison::all_decoded() {
     }
     auto differing = set_of(std::move(positions));
     theirs_ = by_ == CompareBy::transitions ? from_transitions(changes_ ^ differing, axis_.size()) : mine_ ^ differing;
-    if (digest(axis_, theirs_, nonce_) != their_digest_ && !mutant(Mutant::sketch_digest_unchecked))
-        return LiveDotsWanted{};
+    if (digest(axis_, theirs_, nonce_) != their_digest_) return LiveDotsWanted{};
     verdict_given_ = true;
     Verdict verdict;
     verdict.died = ranks(theirs_, theirs_ - mine_);
