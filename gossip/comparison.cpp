@@ -11,7 +11,7 @@ using namespace crdt;
 
 namespace {
 
-constexpr unsigned set_width = 32;      // of the estimators: bits a level
+constexpr unsigned set_width = 64;      // of the estimators: bits a level
 constexpr unsigned changes_width = 16;  // it need only tell whether a run costs less than its elements
 
 constexpr std::size_t contents_bytes_max = std::size_t{256} * 1024;  // of a message with cells
