@@ -51,8 +51,8 @@ const std::array<Chance, octaves * steps>& chances() {
         for (int i = 0; i < steps; ++i) {
             auto kept = one - eighths[i];  // exp(-x) is 1 - x where x is small, and squared where it doubles
             for (int octave = 0; octave < octaves; ++octave, kept = kept * kept >> 32) {
-                all.at(std::size_t(octave * steps + i)) = {logarithm(std::max<std::uint64_t>(1, (one - kept) / 2)),
-                                                           logarithm((one + kept) / 2)};
+                all.at(std::size_t(octave) * steps + std::size_t(i)) = {
+                    logarithm(std::max<std::uint64_t>(1, (one - kept) / 2)), logarithm((one + kept) / 2)};
             }
         }
         return all;
