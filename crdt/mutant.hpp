@@ -39,6 +39,8 @@ enum class Mutant : unsigned char {
     diff_forgets_base = 23,         ///< rule 7: a diff is applied at the version it was asked for
     compare_is_not_pinned = 66,     ///< rule 6: the sets of a comparison are those of its versions
     verdict_digest_unchecked = 67,  ///< diff: what stays after a verdict is believed by its digest only
+    sketch_digest_unchecked = 68,   ///< diff: so is a decoded set
+    compare_trusts_cells = 69,      ///< diff: so is a set made of cells
     // -- types
     put_keeps_observed = 24,     ///< writing: a put supersedes what it observed
     drop_takes_one = 25,         ///< writing: a removal drops all observed entries

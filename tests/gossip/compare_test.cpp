@@ -7,6 +7,7 @@
 
 #include <doctest/doctest.h>
 
+#include "crdt/limits.hpp"
 #include "gossip/comparison.hpp"
 
 using namespace starling::crdt;
@@ -217,11 +218,46 @@ TEST_CASE("what no honest side says is a fault") {
     CHECK_FALSE(again.more(DiffMore{0, 1, 1, {{blocks + 1, 1}}}));
     CHECK_FALSE(again.more(DiffMore{0, 60, 5, {{1, 1}}}));
     CHECK_FALSE(again.more(DiffMore{0, 0, 0, {{1, 1}}}));
-    for (std::uint64_t round = 3; round < compare_rounds_max; ++round) CHECK(again.more(DiffMore{0, 1, 1, {{1, 1}}}));
+    CHECK_FALSE(again.more(DiffMore{0, UINT64_MAX, 2, {{1, 1}}}));
+    for (std::uint64_t round = 4; round < compare_rounds_max; ++round) CHECK(again.more(DiffMore{0, 1, 1, {{1, 1}}}));
     CHECK_FALSE(again.more(DiffMore{0, 1, 1, {{1, 1}}}));  // for ever
     CHECK_FALSE(again.take(Verdict{{{c.asker.count() + 1, 1}}, {}}));
     CHECK_FALSE(again.take(Verdict{{{1, 1}}, {}}));  // another digest
     CHECK_FALSE(again.settled());
+}
+
+TEST_CASE("versions that cover more than anybody counts have no axis") {
+    Version few, many;
+    for (std::uint64_t life = 0; life < 2'100; ++life) many[{{9}, life}] = seq_max - 1;  // past 2^64 in sum
+    few[{{9}, 0}] = seq_max - 1;
+    CHECK(Axis(few, many).fits());
+    CHECK(Axis(few, many).size() == seq_max - 1);
+    CHECK_FALSE(Axis(many, many).fits());
+    CHECK(Axis(many, many).lines().empty());
+    many.erase(std::next(many.begin(), 100), many.end());
+    CHECK(Axis(many, many).fits());
+}
+
+TEST_CASE("a few bytes cannot ask for more sums than a message holds") {
+    // Half of an axis of 2^24 positions lives; sketches of many blocks, each of which is asked for all sums there are.
+    const Axis axis({{{{1}, 1}, Seq{1} << 24}}, {{{{1}, 1}, Seq{1} << 24}});
+    PositionSet mine;
+    for (Position at = 0; at < axis.size(); at += 64) mine.append(at, 0x5555'5555'5555'5555ULL ^ at);
+    Random random(4);
+    auto theirs = mine;
+    PositionSet flips;
+    for (Position at = random() % 300; at < axis.size(); at += 1 + random() % 300) flips.append(at, 1);
+    theirs = theirs ^ flips;
+    AskerComparison asker(axis, mine, 1);
+    AnswererComparison answerer(axis, theirs, 1, 2);
+    const auto begun = asker.begin(answerer.opening());
+    REQUIRE(begun);
+    REQUIRE(*begun);
+    REQUIRE((*begun)->by == CompareBy::sketch);
+    const auto blocks = (*begun)->shape.blocks;
+    REQUIRE(blocks * block_sums_max * (*begun)->shape.bits > 8 * sums_bytes_max);
+    CHECK_FALSE(asker.more(DiffMore{0, 0, block_sums_max, {{1, blocks}}}));
+    CHECK(asker.more(DiffMore{0, 0, 1, {{1, blocks}}}));
 }
 
 TEST_CASE("a set that was decoded is believed by its digest only") {
