@@ -23,9 +23,9 @@ Engine::Engine(Replica& replica, Clock& clock, EngineOptions options)
       limits_(options.limits),
       verify_(std::move(options.verify)),
       random_(std::move(options.random)),
+      engine_(1 + random_() % UINT32_MAX),
       trees_(limits_.inheritance),
       diffs_(*this, limits_, counters_, node_) {
-    STARLING_ASSERT(random_, "randomness is injected");
     for (const auto& [id, origin] : replica_.state().origins()) rises_.rose(origins_.intern(id));
     neighbours_changed();
 }
@@ -50,7 +50,8 @@ void Engine::on(const LinkUp& up) {
     link.up_since_us = now_.mono_us;
     neighbours_changed();
     link.digest_due_us = now_.mono_us + limits_.digest_idle_us;
-    say_hello(up.peer, link);
+    link.past = pasts_.recall(up.peer);
+    greet(up.peer, link);
     for (auto& [peer, other] : links_) {
         if (peer != up.peer) digest_within(other, limits_.digest_busy_us);  // the neighbourhood changed
     }
@@ -59,7 +60,9 @@ void Engine::on(const LinkUp& up) {
 void Engine::on(const LinkDown& down) {
     const auto lost = links_.find(down.peer);
     if (lost == links_.end()) return;
-    trees_.down(lost->second.slot);
+    auto& link = lost->second;
+    trees_.down(link.slot);
+    if (link.greeted && link.bookmark.engine != 0) pasts_.remember(down.peer, {link.bookmark, std::move(link.known)});
     links_.erase(lost);
     diffs_.link_down(down.peer);
     neighbours_changed();
@@ -83,7 +86,7 @@ void Engine::on(const Received& received) {
     }
     switch (message.fault().code) {
         case FaultCode::not_available:
-            request_hello(received.peer, link);
+            request_hello(received.peer, link, true);
             break;
         case FaultCode::unknown_kind:
             ++counters_.update_needed;
@@ -246,6 +249,7 @@ void Engine::check() const {
     diffs_.check();
     rises_.check();
     trees_.check();
+    pasts_.check();
     STARLING_ASSERT(waiting_.bytes() <= limits_.waiting_bytes_max, "what waits is bounded");
     for (const auto& [peer, link] : links_) {
         Fingerprint hash;

@@ -2,8 +2,8 @@
 // time and randomness are arguments, containers are ordered, so the same inputs give the same effects, bit for bit.
 //
 // A replica is brought up to date in three ways: a fresh changeset is pushed along the links at once (spread.cpp); a
-// node that learns from a digest that it is behind pulls exact ranges out of a peer's log (digest.cpp); where the log
-// no longer serves, two nodes compare their states (diff_session.hpp).
+// node that learns from a hello or a digest that it is behind (hello.cpp, digest.cpp) pulls exact ranges out of a
+// peer's log (pull.cpp); where the log no longer serves, two nodes compare their states (diff_session.hpp).
 #pragma once
 
 #include <map>
@@ -85,18 +85,26 @@ class Engine final : private DiffHost {
     void drain();
     void raised(const crdt::ReplicaId& id);
 
+    // -- hello.cpp: whole versions
+    void greet(const crdt::NodeKey& peer, Link& link);
+    void say_hello(const crdt::NodeKey& peer, Link& link, const Bookmark& known);
+    void tell_all(Link& link);
+    void on(const crdt::NodeKey& peer, Hello& message);
+    void on(const crdt::NodeKey& peer, HelloRequest& message);
+    void request_hello(const crdt::NodeKey& peer, Link& link, bool anew = false);
+    bool goes_on_from_here(Link& link, const Hello& hello);
+    bool has_the_same(Link& link, const Digest& digest);
+
     // -- digest.cpp: who has what
-    void say_hello(const crdt::NodeKey& peer, Link& link);
     void say_digest(const crdt::NodeKey& peer, Link& link);
     void digest_within(Link& link, std::uint64_t delay_us);
-    void on(const crdt::NodeKey& peer, Hello& message);
     void on(const crdt::NodeKey& peer, Digest& message);
-    void on(const crdt::NodeKey& peer, HelloRequest& message);
-    void on(const crdt::NodeKey& peer, Pull& message);
-    void request_hello(const crdt::NodeKey& peer, Link& link);
     void learn(Link& link, const crdt::ReplicaId& id, crdt::Seq seq, bool announced);
     void acknowledge(Link& link);
     void compare(const crdt::NodeKey& peer, Link& link, const crdt::Fingerprint& theirs);
+
+    // -- pull.cpp: out of the logs of peers
+    void on(const crdt::NodeKey& peer, Pull& message);
     void pull_from(const crdt::NodeKey& peer, Link& link);
     void pull_answered(const crdt::NodeKey& peer, Link& link, const Changesets& message);
     /// The origins that some link pulls.
@@ -129,6 +137,8 @@ class Engine final : private DiffHost {
     std::uint64_t neighbourhood_ = 0;  ///< of the links as they are
     Origins origins_;
     Rises rises_;
+    std::uint64_t engine_;  ///< the places in `rises_` are this engine's
+    Pasts pasts_;
     Trees trees_;
     Log log_;
     Waiting waiting_;

@@ -76,6 +76,7 @@ struct Limits {
     std::uint64_t digest_busy_us = 100'000;       ///< a digest follows a change within this
     std::uint64_t digest_idle_us = 5'000'000;     ///< and is repeated so seldom while nothing changes
     std::uint64_t pull_delay_us = 50'000;         ///< what a digest announces may be under way: wait before a pull
+    std::size_t hello_lines_unasked_max = 32;     ///< of a longer version, link-up says the hash first
     std::uint64_t hello_interval_us = 1'000'000;  ///< at most one request for a hello a link in this time
     std::uint64_t pull_timeout_us = 2'000'000;    ///< a pull without an answer is asked elsewhere
     std::uint64_t diff_timeout_us = 10'000'000;   ///< a diff session without a message ends

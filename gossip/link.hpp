@@ -9,6 +9,7 @@
 #include "gossip/io.hpp"
 #include "gossip/log.hpp"
 #include "gossip/origins.hpp"
+#include "gossip/past.hpp"
 #include "gossip/refs.hpp"
 #include "gossip/trees.hpp"
 #include "gossip/wire.hpp"
@@ -49,7 +50,9 @@ struct Link {
     RefReceiver refs_in;
 
     KnownVersion known;               ///< at least what the peer holds: it said so, or it sent it
-    bool greeted = false;             ///< its hello has come
+    bool greeted = false;             ///< its whole version was known, at some instant of this link
+    std::optional<Past> past;         ///< of an earlier link, until then
+    Bookmark bookmark;                ///< up to which of the peer's what was heard is complete
     std::uint64_t neighbourhood = 0;  ///< as the peer last said
     std::map<crdt::ReplicaId, Behind> behind;
 
@@ -62,6 +65,7 @@ struct Link {
     std::uint64_t summary_due_us = 0;  ///< a digest from then on says what the whole comes to
     std::uint64_t said_neighbourhood = 0;
     std::uint64_t hello_wanted_again_us = 0;  ///< no request for a hello before this
+    std::uint64_t anew_wanted_again_us = 0;   ///< and none for definitions
 
     std::vector<ChangesetPtr> gathered;  ///< to be pushed when the push window ends, causes first
     std::size_t gathered_bytes = 0;      ///< less than a frame's: what fills one is pushed at once

@@ -112,22 +112,46 @@ Changeset read_changeset(FrameReader& in, SpaceId space) {
 // -- one writer and one reader a message
 // ---------------------------------------------------------------------------------
 
+void write_bookmark(Writer& out, const Bookmark& bookmark) {
+    out.uint(bookmark.engine).uint(bookmark.place);
+}
+Bookmark read_bookmark(FrameReader& in) {
+    Bookmark bookmark;
+    bookmark.engine = in.uint(UINT32_MAX);
+    bookmark.place = in.uint();
+    return bookmark;
+}
+
+constexpr std::size_t hello_items = 6;
+constexpr std::size_t since_items = 2;  // what a hello that is not the whole version has besides
+
 void write(Writer& out, const Hello& hello, RefSender& refs) {
-    out.array(4).uint(hello.number);
+    const bool whole = hello.since == 0;
+    out.array(hello_items + (whole ? 0 : since_items)).uint(hello.number);
     write_version(out, hello.version, refs);
     write_fingerprint(out, hello.fingerprint);
     out.uint(hello.neighbourhood);
+    write_bookmark(out, hello.bookmark);
+    if (whole) return;
+    out.uint(hello.since);
+    write_fingerprint(out, hello.version_hash);
 }
 void read(FrameReader& in, Hello& hello, SpaceId) {
-    in.tuple(4);
+    const auto items = in.array(hello_items + since_items);
+    if (items != hello_items && items != hello_items + since_items) in.fail();
     hello.number = in.uint(digest_numbers - 1);
     hello.version = read_version(in);
     hello.fingerprint = read_fingerprint(in);
     hello.neighbourhood = in.uint();
+    hello.bookmark = read_bookmark(in);
+    if (items == hello_items || !in.ok()) return;
+    hello.since = in.uint(hello.bookmark.place);
+    hello.version_hash = read_fingerprint(in);
+    if (hello.since == 0) in.fail();
 }
 
 constexpr std::size_t digest_items = 3;
-constexpr std::size_t summary_items = 3;
+constexpr std::size_t summary_items = 5;
 
 void write(Writer& out, const Digest& digest, RefSender& refs) {
     out.array(digest_items + (digest.summary ? summary_items : 0)).uint(digest.number);
@@ -137,6 +161,7 @@ void write(Writer& out, const Digest& digest, RefSender& refs) {
     write_fingerprint(out, digest.summary->version_hash);
     write_fingerprint(out, digest.summary->fingerprint);
     out.uint(digest.summary->neighbourhood);
+    write_bookmark(out, digest.summary->bookmark);
 }
 void read(FrameReader& in, Digest& digest, SpaceId) {
     const auto items = in.array(digest_items + summary_items);
@@ -149,13 +174,18 @@ void read(FrameReader& in, Digest& digest, SpaceId) {
     summary.version_hash = read_fingerprint(in);
     summary.fingerprint = read_fingerprint(in);
     summary.neighbourhood = in.uint();
+    summary.bookmark = read_bookmark(in);
 }
 
-void write(Writer& out, const HelloRequest&, RefSender&) {
-    out.array(0);
+void write(Writer& out, const HelloRequest& request, RefSender&) {
+    out.array(3);
+    write_bookmark(out, request.known);
+    out.boolean(request.anew);
 }
-void read(FrameReader& in, HelloRequest&, SpaceId) {
-    in.tuple(0);
+void read(FrameReader& in, HelloRequest& request, SpaceId) {
+    in.tuple(3);
+    request.known = read_bookmark(in);
+    request.anew = in.boolean();
 }
 
 void write(Writer& out, const Changesets& message, RefSender& refs) {

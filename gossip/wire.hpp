@@ -21,13 +21,28 @@ inline constexpr std::size_t sums_bytes_max = 512 * 1024;  ///< of a sketch's su
 
 /// Hellos and digests are numbered together in each direction, modulo this: one that is missing is noticed.
 inline constexpr std::uint64_t digest_numbers = 128;
+/// How far `number` is ahead of `last`, on the circle of numbers.
+inline std::int64_t ahead_of(std::uint64_t last, std::uint64_t number) {
+    const auto ahead = (number + digest_numbers - last) % digest_numbers;
+    return ahead <= digest_numbers / 2 ? std::int64_t(ahead) : std::int64_t(ahead) - std::int64_t(digest_numbers);
+}
 
-/// On link-up, and when asked: the whole version, compactly.
+/// A place in the order in which the seqs of one engine rose; another engine's places mean nothing to it. Zero: none.
+struct Bookmark {
+    std::uint64_t engine = 0;  ///< drawn when it begins; less than 2^32
+    std::uint64_t place = 0;
+    bool operator==(const Bookmark&) const = default;
+};
+
+/// On link-up where the version is short, and when asked: the version, or what rose of it since a bookmark.
 struct Hello {
     std::uint64_t number = 0;
     crdt::Version version;
     crdt::Fingerprint fingerprint;
-    std::uint64_t neighbourhood = 0;  ///< hash of the sender and its links: equal everywhere on a full mesh
+    std::uint64_t neighbourhood = 0;   ///< hash of the sender and its links: equal everywhere on a full mesh
+    Bookmark bookmark{};               ///< of the sender's now
+    std::uint64_t since = 0;           ///< the lines are those that rose after this place; 0: they are all
+    crdt::Fingerprint version_hash{};  ///< of the whole, where the lines are not all
     bool operator==(const Hello&) const = default;
 };
 
@@ -42,9 +57,11 @@ struct Summary {
     crdt::Fingerprint version_hash;
     crdt::Fingerprint fingerprint;
     std::uint64_t neighbourhood = 0;
+    Bookmark bookmark{};
     bool operator==(const Summary&) const = default;
 };
-/// Small and frequent: what rose since the last one on this link. Now and then with the summary.
+/// Small and frequent: what rose since the last one on this link. Now and then with the summary. On link-up it takes
+/// the place of a hello where the version is long: who has the same version needs no more.
 struct Digest {
     std::uint64_t number = 0;
     std::vector<Rise> rises;  ///< ascending by origin
@@ -54,8 +71,10 @@ struct Digest {
     bool operator==(const Digest&) const = default;
 };
 
-/// The sender lost track: please say hello again, and define every number anew.
+/// The sender lost track, or never had it: please say hello.
 struct HelloRequest {
+    Bookmark known{};   ///< up to which it knows the receiver's version
+    bool anew = false;  ///< it missed definitions or bodies: please define every number anew
     bool operator==(const HelloRequest&) const = default;
 };
 

@@ -34,6 +34,7 @@ Config Config::drawn(std::size_t nodes, std::uint64_t seed) {
         either(300, limits.diff_parts_in_flight_max, network.delay_us_max > 10'000 ? 2 : 1);
     limits.diffs_served_max = either(300, limits.diffs_served_max, 1);
     limits.push_window_us = std::array{0U, 0U, 20'000U, 200'000U}[random.below(4)];
+    limits.hello_lines_unasked_max = std::array{32U, 2U, 0U}[random.below(3)];
     return config;
 }
 

@@ -26,12 +26,18 @@ gossip::Message strange_message(Choices& choices) {
             lines[actor(choices.below(actors))] = 1 + choices.below(20);
         return lines;
     };
+    const auto bookmark = [&] { return gossip::Bookmark{choices.below(4), choices.below(16)}; };
     switch (choices.below(13)) {
-        case 0:
-            return gossip::Hello{choices.below(gossip::digest_numbers),
-                                 version(),
-                                 {choices.number(), choices.number()},
-                                 choices.number()};
+        case 0: {
+            gossip::Hello hello{choices.below(gossip::digest_numbers),
+                                version(),
+                                {choices.number(), choices.number()},
+                                choices.number(),
+                                bookmark()};
+            hello.since = std::min(choices.below(4), hello.bookmark.place);
+            if (hello.since != 0) hello.version_hash = {choices.number(), choices.number()};
+            return hello;
+        }
         case 1: {
             const auto lines = version();
             gossip::Digest digest{choices.below(gossip::digest_numbers), {}, {}, {}};
@@ -40,11 +46,12 @@ gossip::Message strange_message(Choices& choices) {
                 if (choices.flag()) digest.stop.push_back(id);
             }
             if (choices.flag())
-                digest.summary = {version_hash(lines), {choices.number(), choices.number()}, choices.number()};
+                digest.summary = {
+                    version_hash(lines), {choices.number(), choices.number()}, choices.number(), bookmark()};
             return digest;
         }
         case 2:
-            return gossip::HelloRequest{};
+            return gossip::HelloRequest{bookmark(), choices.flag()};
         case 3: {
             gossip::Changesets message{choices.below(4), {}, {}};
             if (choices.flag()) message.gone.push_back(actor(choices.below(actors)));

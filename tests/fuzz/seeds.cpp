@@ -49,10 +49,12 @@ std::vector<gossip::Message> messages(std::mt19937_64& random) {
     auto difference = answer(pair.b, state.version(), {});
     difference.base.clear();
     return {
-        gossip::Hello{1, state.version(), state.fingerprint(), 7},
+        gossip::Hello{1, state.version(), state.fingerprint(), 7, {8, 9}},
+        gossip::Hello{1, state.version(), state.fingerprint(), 7, {8, 9}, 5, state.version_hash()},
         gossip::Digest{2, {{actor(0), 1}, {actor(1), 9}}, {}, {}},
-        gossip::Digest{3, {}, {actor(1)}, gossip::Summary{state.version_hash(), state.fingerprint(), 7}},
+        gossip::Digest{3, {}, {actor(1)}, gossip::Summary{state.version_hash(), state.fingerprint(), 7, {8, 9}}},
         gossip::HelloRequest{},
+        gossip::HelloRequest{{8, 9}, true},
         gossip::Changesets{3, {actor(1)}, sent},
         gossip::Pull{3, {{actor(0), 1, 9}, {actor(1), 2, 300}}},
         gossip::DiffOpen{5, 77, state.version(), live_dots(state)},

@@ -46,10 +46,12 @@ Difference difference() {
 }
 
 std::vector<Message> all_messages() {
-    return {Hello{7, {{replica(1), 3}, {replica(2), 9}}, {1, 2}, 3},
+    return {Hello{7, {{replica(1), 3}, {replica(2), 9}}, {1, 2}, 3, {4, 5}},
+            Hello{8, {{replica(1), 4}}, {1, 2}, 3, {UINT32_MAX, 70}, 70, {5, 6}},
             Digest{8, {{replica(1), 1}, {replica(2), 9}}, {}, {}},
-            Digest{127, {{replica(2), 4}}, {replica(1), replica(2)}, Summary{{1, 2}, {3, 4}, 5}},
+            Digest{127, {{replica(2), 4}}, {replica(1), replica(2)}, Summary{{1, 2}, {3, 4}, 5, {6, 7}}},
             HelloRequest{},
+            HelloRequest{{5, 6}, true},
             Changesets{4, {replica(3)}, {changeset()}},
             Pull{4, {{replica(1), 1, 9}}},
             DiffOpen{6, 77, {{replica(1), 3}}, {{replica(2), {{1, 4}}}}},
@@ -87,25 +89,25 @@ TEST_CASE("every message comes back as it was, also when its numbers are defined
 TEST_CASE("golden bytes") {
     RefSender out;
     const std::string node1 = "01" + std::string(62, '0'), node2 = "02" + std::string(62, '0');
-    CHECK(hex(encode(0, HelloRequest{}, out)) ==
+    CHECK(hex(encode(0, HelloRequest{{5, 6}, true}, out)) ==
           "9501000290"
-          "90");
-    CHECK(
-        hex(encode(0, Digest{1, {{replica(1), 3}, {replica(2), 7}}, {replica(2)}, Summary{{1, 2}, {3, 4}, 5}}, out)) ==
-        "9501000194"
-        "00c428" +
-            node1 +
-            "0000000000000001"
-            "01c428" +
-            node2 +
-            "0000000000000002"
-            "96"
-            "01"
-            "93020303"
-            "9101"
-            "c41000000000000000010000000000000002"
-            "c41000000000000000030000000000000004"
-            "05");
+          "930506c3");
+    CHECK(hex(encode(0, Digest{1, {{replica(1), 3}, {replica(2), 7}}, {replica(2)}, Summary{{1, 2}, {3, 4}, 5, {6, 7}}},
+                     out)) ==
+          "9501000194"
+          "00c428" +
+              node1 +
+              "0000000000000001"
+              "01c428" +
+              node2 +
+              "0000000000000002"
+              "98"
+              "01"
+              "93020303"
+              "9101"
+              "c41000000000000000010000000000000002"
+              "c41000000000000000030000000000000004"
+              "050607");
     CHECK(hex(encode(0, Changesets{0, {}, {changeset()}}, out)) ==
           "9501000390"
           "93"
