@@ -203,7 +203,7 @@ TEST_CASE("a member that claims more dots than anybody counts ends its sessions,
         now_us += 1000;
         take(victim.handle(gossip::Received{liar, gossip::encode(0, message, out)}, {now_us, now_us}));
     };
-    const auto last = [&]<class Kind>(Kind) { return std::get<Kind>(heard.back()); };
+    const auto last = [&]<class Kind>(const Kind&) { return std::get<Kind>(heard.back()); };
     Version version;
     gossip::DiffPart part{0, false, 0, true, {}};
     std::vector<ReplicaId> gone;
