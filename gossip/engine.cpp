@@ -196,7 +196,6 @@ std::optional<std::uint64_t> Engine::next_deadline() const {
     const auto at = [&](std::uint64_t us) { least = std::min(least.value_or(UINT64_MAX), us); };
     if (push_due_us_) at(*push_due_us_);
     if (const auto deadline = diffs_.deadline_us()) at(*deadline);
-    const auto elsewhere = pulled();
     for (const auto& [peer, link] : links_) {
         at(link.digest_due_us);
         if (link.pull) {
@@ -204,7 +203,7 @@ std::optional<std::uint64_t> Engine::next_deadline() const {
             continue;
         }
         for (const auto& [id, behind] : link.behind) {
-            if (behind.due_us > now_.mono_us && !elsewhere.contains(id)) at(behind.due_us);
+            if (behind.due_us > now_.mono_us) at(behind.due_us);
         }
     }
     return least;

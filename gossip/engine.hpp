@@ -107,8 +107,9 @@ class Engine final : private DiffHost {
     void on(const crdt::NodeKey& peer, Pull& message);
     void pull_from(const crdt::NodeKey& peer, Link& link);
     void pull_answered(const crdt::NodeKey& peer, Link& link, const Changesets& message);
-    /// The origins that some link pulls.
-    std::set<crdt::ReplicaId> pulled() const;
+    std::map<crdt::ReplicaId, std::map<crdt::Seq, crdt::Seq>> asked() const;
+    std::optional<PullRange> lacked(const crdt::ReplicaId& id, const std::map<crdt::Seq, crdt::Seq>& asked,
+                                    crdt::Seq top, std::uint64_t many) const;
 
     // -- the state diff
     void on(const crdt::NodeKey& peer, DiffOpen& m) { diffs_.on_open(peer, m, now_.mono_us); }
@@ -150,6 +151,7 @@ class Engine final : private DiffHost {
     std::optional<std::uint64_t> push_due_us_;    ///< when what gathered is pushed
     std::uint64_t life_renewable_us_ = 0;         ///< a life found elsewhere is not renewed again before this
     std::uint64_t next_pull_ = 1;
+    std::uint64_t pull_events_ = 2048;  ///< to ask for at once, in all; as answers turn out
     std::vector<std::string> faults_;
 };
 

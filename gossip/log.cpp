@@ -61,7 +61,7 @@ std::vector<Log::Record> Log::range(const ReplicaId& origin, Seq from, Seq to, s
     const auto at = origins_.find(origin);
     if (at == origins_.end()) return found;
     auto record = std::lower_bound(at->second.begin(), at->second.end(), from,
-                                   [](const Record& r, Seq seq) { return r.changeset->last() < seq; });
+                                   [](const Record& r, Seq seq) { return r.changeset->first < seq; });
     for (; record != at->second.end() && record->changeset->first <= to && found.size() < many; ++record)
         found.push_back(*record);
     return found;

@@ -32,7 +32,7 @@ class Log {
 
     /// Does it hold every changeset of `origin` from `from` to its top?
     bool serves(const crdt::ReplicaId& origin, crdt::Seq from) const;
-    /// Changesets of `origin` with dots in from…to, oldest first; up to `many`.
+    /// Changesets of `origin` that begin in from…to, oldest first; up to `many`.
     std::vector<Record> range(const crdt::ReplicaId& origin, crdt::Seq from, crdt::Seq to, std::size_t many) const;
 
     std::size_t bytes() const { return bytes_; }

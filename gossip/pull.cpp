@@ -14,39 +14,63 @@ using namespace crdt;
 namespace {
 
 constexpr std::size_t pull_changesets_max = 4096;  // of one origin in one answer
+constexpr std::size_t pull_sources_max = 4;        // asked at a time
+constexpr std::uint64_t pull_events_min = 64;      // asked for at once
+constexpr std::uint64_t pull_events_max = 1 << 20;
 
 }  // namespace
 
-std::set<ReplicaId> Engine::pulled() const {
-    std::set<ReplicaId> origins;
+/// What the links have asked for and not got yet: by origin, the last seq of each range by its first.
+std::map<ReplicaId, std::map<Seq, Seq>> Engine::asked() const {
+    std::map<ReplicaId, std::map<Seq, Seq>> ranges;
     for (const auto& [peer, link] : links_) {
         if (!link.pull) continue;
-        for (const auto& range : link.pull->ranges) origins.insert(range.origin);
+        for (const auto& range : link.pull->ranges) ranges[range.origin].emplace(range.from, range.to);
     }
-    return origins;
+    return ranges;
 }
 
+/// The first seqs up to `top` that are neither here, nor wait here, nor are asked for; at most `many`.
+std::optional<PullRange> Engine::lacked(const ReplicaId& id, const std::map<Seq, Seq>& asked, Seq top,
+                                        std::uint64_t many) const {
+    const auto skip = mutant(Mutant::pull_skips_one) ? 1 : 0;
+    auto here = replica_.state().seen(id);
+    for (auto before = here + 1; before != here;) {
+        before = here;
+        here = waiting_.continues(id, here);
+        if (const auto at = asked.find(here + 1); at != asked.end()) here = at->second;
+    }
+    const auto from = here + 1 + skip;
+    auto to = std::min({top, from + many - 1, waiting_.next(id, from) - 1});
+    if (const auto next = asked.lower_bound(from); next != asked.end()) to = std::min(to, next->first - 1);
+    return from <= to ? std::optional(PullRange{id, from, to}) : std::nullopt;
+}
+
+/// Several links pull at a time, each a slice of every origin that its peer has more of, next to the slices of the
+/// others: origins advance together, so that little waits for causes that are still to come.
 void Engine::pull_from(const NodeKey& peer, Link& link) {
-    if (link.pull || diffs_.asking(peer)) return;
-    if (link.behind.empty()) return;
-    const auto elsewhere = pulled();  // nothing of it here: this link pulls nothing
-    OutstandingPull pull{next_pull_, {}, now_.mono_us + limits_.pull_timeout_us, waiting_.evicted(), true};
+    if (link.pull || link.behind.empty() || diffs_.asking(peer)) return;
+    std::vector<std::pair<ReplicaId, bool>> due;  // and whether a digest told of it
     for (auto at = link.behind.begin(); at != link.behind.end();) {
         const auto& [id, behind] = *at;
-        const auto top = link.known.seen(origins_.intern(id));
-        const auto seen = replica_.state().seen(id);
-        if (top <= seen || newer_format_.contains(id)) {
+        if (link.known.seen(origins_.intern(id)) <= replica_.state().seen(id) || newer_format_.contains(id)) {
             at = link.behind.erase(at);
             continue;
         }
-        if (behind.due_us <= now_.mono_us && !elsewhere.contains(id)) {
-            const auto from = waiting_.continues(id, seen) + (mutant(Mutant::pull_skips_one) ? 2 : 1);
-            if (from <= top) {
-                pull.ranges.push_back({id, from, top});
-                pull.announced = pull.announced && behind.announced;
-            }
-        }
+        if (behind.due_us <= now_.mono_us) due.emplace_back(id, behind.announced);
         ++at;
+    }
+    const auto pulling = std::count_if(links_.begin(), links_.end(), [](const auto& l) { return l.second.pull; });
+    const bool crowded = waiting_.bytes() > limits_.waiting_bytes_max / pull_sources_max;
+    if (due.empty() || std::size_t(pulling) >= (crowded ? 1 : pull_sources_max)) return;
+    OutstandingPull pull{next_pull_, {}, now_.mono_us + limits_.pull_timeout_us, waiting_.evicted(), true};
+    auto elsewhere = asked();
+    const auto slice = std::max<std::uint64_t>(1, pull_events_ / due.size());
+    for (const auto& [id, announced] : due) {
+        const auto range = lacked(id, elsewhere[id], link.known.seen(origins_.intern(id)), slice);
+        if (!range) continue;
+        pull.ranges.push_back(*range);
+        pull.announced = pull.announced && announced;
     }
     if (pull.ranges.empty()) return;
     ++next_pull_;
@@ -84,19 +108,29 @@ void Engine::on(const NodeKey& peer, Pull& pull) {
     send(peer, answer);
 }
 
+/// An answer is bounded, so a range may come to nothing because another filled it: any progress asks on at once. How
+/// much is asked for grows while answers hold all of it, and shrinks to what one held.
 void Engine::pull_answered(const NodeKey& peer, Link& link, const Changesets& message) {
     if (!link.pull || link.pull->id != message.pull) return;
-    // An answer is bounded, so a range may come to nothing because another filled it: any progress asks on at once.
-    const bool evicted = link.pull->evicted != waiting_.evicted();
-    const bool progress = std::any_of(link.pull->ranges.begin(), link.pull->ranges.end(), [&](const auto& range) {
-        const auto seen = replica_.state().seen(range.origin);
-        return seen >= range.from || (!evicted && waiting_.continues(range.origin, seen) >= range.from);
-    });
-    if (!progress) {  // do not ask the same again at once, or two nodes could do nothing else
-        for (const auto& range : link.pull->ranges)
-            link.behind[range.origin] = {now_.mono_us + limits_.pull_timeout_us, link.pull->announced};
+    const auto pull = *std::exchange(link.pull, {});
+    const bool evicted = pull.evicted != waiting_.evicted();
+    const auto elsewhere = asked();
+    std::uint64_t wanted = 0, got = 0;
+    bool others = false;
+    for (const auto& range : pull.ranges) {
+        others = others || elsewhere.contains(range.origin);
+        wanted += range.to - range.from + 1;
+        const auto seen = std::max(range.from - 1, replica_.state().seen(range.origin));
+        const auto here = evicted ? seen : waiting_.continues(range.origin, seen);
+        got += std::min(range.to, here) - (range.from - 1);
     }
-    link.pull.reset();
+    if (got > 0 || others)  // no changeset begins in a slice that is too small
+        pull_events_ =
+            got > 0 && got < wanted ? std::max(got, pull_events_min) : std::min(2 * pull_events_, pull_events_max);
+    if (got == 0) {  // do not ask the same again at once, or two nodes could do nothing else
+        const auto wait_us = others ? limits_.pull_delay_us : limits_.pull_timeout_us;
+        for (const auto& range : pull.ranges) link.behind[range.origin] = {now_.mono_us + wait_us, pull.announced};
+    }
     if (!message.gone.empty()) diffs_.ask(peer, now_.mono_us);
     pull_from(peer, link);
 }

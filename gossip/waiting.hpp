@@ -8,6 +8,7 @@
 #include <set>
 #include <vector>
 
+#include "crdt/limits.hpp"
 #include "crdt/replica.hpp"
 #include "gossip/log.hpp"
 
@@ -31,6 +32,11 @@ class Waiting {
     std::vector<WaitingChangeset> covered(const crdt::ReplicaId& replica, crdt::Seq seen);
     /// How far the changesets of `origin` that wait here continue `seen` without a gap.
     crdt::Seq continues(const crdt::ReplicaId& origin, crdt::Seq seen) const;
+    /// The first seq, from `from` on, of a changeset of `origin` that waits here; past all seqs if there is none.
+    crdt::Seq next(const crdt::ReplicaId& origin, crdt::Seq from) const {
+        const auto at = items_.lower_bound({origin, from});
+        return at == items_.end() || at->first.first != origin ? crdt::seq_max + 1 : at->first.second;
+    }
     bool holds(const crdt::ReplicaId& origin, crdt::Seq first) const { return items_.contains({origin, first}); }
 
     std::size_t size() const { return items_.size(); }

@@ -70,6 +70,7 @@ class Mesh {
             wire_.push_back({i, to, std::move(send.bytes)});
         }
         for (auto& delivered : effects.delivered) deliveries[i].push_back(std::move(delivered));
+        for (auto& changeset : effects.persist) applied[i].push_back(std::move(changeset));
         peers_[i]->check();
     }
     /// Delivers frames and lets time pass until `us` have gone by.
@@ -102,6 +103,7 @@ class Mesh {
 
     std::size_t frames = 0, bytes = 0, disconnects = 0;
     std::map<std::size_t, std::vector<gossip::Delivered>> deliveries;
+    std::map<std::size_t, std::vector<std::shared_ptr<const Changeset>>> applied;
     std::function<bool(const Bytes&)> drop;
 
   private:

@@ -1,0 +1,107 @@
+// Catching up out of the logs of peers.
+#include <algorithm>
+
+#include <doctest/doctest.h>
+
+#include "gossip/wire.hpp"
+#include "tests/gossip/fixture.hpp"
+
+using namespace starling;
+using namespace starling::crdt;
+using namespace starling::testing;
+
+namespace {
+
+constexpr std::uint64_t second_us = 1'000'000;
+constexpr std::size_t peers = 5;
+constexpr std::size_t newcomer = peers;
+
+/// Five nodes that write one after another, each after what the others wrote, and a sixth that lacks all of it.
+Mesh written(std::size_t rounds, gossip::Limits limits = {}) {
+    Mesh mesh(peers + 1, limits);
+    for (std::size_t a = 0; a < peers; ++a) {
+        for (std::size_t b = a + 1; b < peers; ++b) mesh.link(a, b);
+    }
+    for (std::size_t i = 0; i < rounds; ++i) {
+        for (std::size_t node = 0; node < peers; ++node) {
+            const auto field = "f" + std::to_string(rounds * node + i);
+            REQUIRE(mesh.write(node, put(field.c_str(), std::int64_t(i))));
+            mesh.handle(node, gossip::Flush{});
+        }
+        mesh.run(2'000);
+    }
+    mesh.run();
+    return mesh;
+}
+
+/// What all changesets of a node take in one frame of a new link.
+std::size_t bytes_of_all(Mesh& mesh, std::size_t node) {
+    gossip::Changesets all;
+    for (const auto& changeset : mesh.applied[node]) all.changesets.push_back(*changeset);
+    gossip::RefSender refs;
+    return gossip::encode(0, all, refs).size();
+}
+
+}  // namespace
+
+TEST_CASE("what is missing comes out of several logs, none of it twice, in little more than its bytes") {
+    gossip::Limits limits;
+    limits.frame_changesets_bytes_max = 8 * 1024;  // many answers
+    auto mesh = written(1'000, limits);
+    std::array<std::uint64_t, peers> before{};
+    for (std::size_t i = 0; i < peers; ++i) before[i] = mesh[i].status().counters.changesets_sent;
+    const auto bytes_before = mesh.bytes;
+    for (std::size_t i = 0; i < peers; ++i) mesh.link(i, newcomer);
+    mesh.run(10 * second_us);
+    CHECK(mesh.state(newcomer).version() == mesh.state(0).version());
+    const auto counters = mesh[newcomer].status().counters;
+    CHECK(counters.changesets_received == peers * 1'000);
+    CHECK(counters.changesets_redundant == 0);
+    CHECK(counters.diffs == 0);
+    const auto sources = std::count_if(before.begin(), before.end(), [&, i = 0U](auto sent) mutable {
+        return mesh[i++].status().counters.changesets_sent > sent + 200;
+    });
+    CHECK(sources >= 3);
+    MESSAGE("bytes on all links: ", mesh.bytes - bytes_before, ", of the changesets: ", bytes_of_all(mesh, newcomer));
+    CHECK(double(mesh.bytes - bytes_before) <= 1.25 * double(bytes_of_all(mesh, newcomer)));
+}
+
+TEST_CASE("a pull that breaks off is gone on with elsewhere") {
+    gossip::Limits limits;
+    limits.frame_changesets_bytes_max = 8 * 1024;
+    auto mesh = written(600, limits);
+    std::size_t answers = 0;
+    mesh.drop = [&](const Bytes& bytes) {
+        constexpr std::uint8_t changesets_kind = 3;
+        return std::uint8_t(bytes[3]) == changesets_kind && ++answers % 7 == 3;  // some answers never come
+    };
+    for (std::size_t i = 0; i < peers; ++i) mesh.link(i, newcomer);
+    mesh.run(2'000);
+    mesh.unlink(0, newcomer);
+    mesh.unlink(3, newcomer);
+    mesh.run(20 * second_us);
+    CHECK(mesh.state(newcomer).version() == mesh.state(0).version());
+    CHECK(mesh[newcomer].status().counters.changesets_redundant == 0);
+}
+
+TEST_CASE("changesets that are greater than a slice, and a small waiting buffer") {
+    gossip::Limits limits;
+    limits.waiting_bytes_max = 40 * 1024;
+    limits.frame_changesets_bytes_max = 4 * 1024;
+    Mesh mesh(3, limits);
+    mesh.link(0, 1);
+    for (int i = 0; i < 40; ++i) {
+        for (const std::size_t node : {0U, 1U}) {
+            REQUIRE(mesh.write(node, [&](Transaction& tx) {
+                for (int f = 0; f < 300; ++f)
+                    Map::put(tx, "map", pack_str(std::to_string(300 * (2 * i + int(node)) + f)), pack_int(f));
+            }));
+            mesh.run(3'000);
+        }
+    }
+    mesh.run();
+    mesh.link(2, 0);
+    mesh.link(2, 1);
+    mesh.run(30 * second_us);
+    CHECK(mesh.equal());
+}
