@@ -2,7 +2,6 @@
 #pragma once
 
 #include "crdt/state.hpp"
-#include "gossip/log.hpp"
 #include "gossip/wire.hpp"
 
 namespace starling::gossip {
@@ -12,14 +11,13 @@ inline constexpr std::uint64_t diff_advantage_min = 2;
 /// What a session costs in any case, and what is not worth a second thought.
 inline constexpr std::uint64_t diff_fixed_bytes = 16 * 1024;
 
-/// The rule: the changesets of the ranges, up to `changesets_max` of each, against twice the sum of
+/// The rule: the changesets of the ranges, `of_log` bytes, against twice the sum of
 /// - the live entries whose dots are in the ranges, and
 /// - what it takes to name the dots that died: 4 bytes for each event of the ranges that is not live, but no more than
 /// a
 ///   quarter of a byte for each live dot, and
 /// - `diff_fixed_bytes`.
-/// O(changesets + live in the ranges), and no more than it takes to tell.
-bool diff_is_cheaper(const crdt::State& state, const Log& log, const std::vector<PullRange>& ranges,
-                     std::size_t changesets_max);
+/// O(live in the ranges).
+bool diff_is_cheaper(const crdt::State& state, std::uint64_t of_log, const std::vector<PullRange>& ranges);
 
 }  // namespace starling::gossip

@@ -105,6 +105,7 @@ class Engine final : private DiffHost {
 
     // -- pull.cpp: out of the logs of peers
     void on(const crdt::NodeKey& peer, Pull& message);
+    bool better_by_diff(Link& link, const Pull& pull);
     void pull_from(const crdt::NodeKey& peer, Link& link);
     void pull_answered(const crdt::NodeKey& peer, Link& link, const Changesets& message);
     std::map<crdt::ReplicaId, std::map<crdt::Seq, crdt::Seq>> asked() const;

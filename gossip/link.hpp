@@ -75,7 +75,8 @@ struct Link {
     bool demoted = false;  ///< too slow: nothing is pushed until all that was is acknowledged; the peer pulls meanwhile
 
     std::optional<OutstandingPull> pull;
-    crdt::Fingerprint fault_at;  ///< version hash of the last fault reported on this link
+    std::uint64_t weighed_bytes = 0;  ///< of the log that the peer lacked when a state diff was found no better
+    crdt::Fingerprint fault_at;       ///< version hash of the last fault reported on this link
 
     std::uint64_t bytes_in = 0, bytes_out = 0;
     std::uint64_t messages_in = 0, messages_out = 0;

@@ -4,6 +4,7 @@
 
 #include "crdt/assert.hpp"
 #include "crdt/mutant.hpp"
+#include "gossip/wire.hpp"
 
 namespace starling::gossip {
 
@@ -21,7 +22,8 @@ void Log::append(ChangesetPtr changeset, std::uint64_t now_us) {
     STARLING_ASSERT(records.empty() || records.back().changeset->last() + 1 == changeset->first, "the log has no gaps");
     bytes_ += size_of(*changeset);
     order_.emplace_back(next_place_, changeset->origin);
-    records.push_back({std::move(changeset), next_place_++, now_us});
+    const auto wire_bytes = (records.empty() ? 0 : records.back().wire_bytes) + gossip::wire_bytes(*changeset);
+    records.push_back({std::move(changeset), next_place_++, now_us, wire_bytes});
 }
 
 void Log::reset(const ReplicaId& origin) {
@@ -56,13 +58,25 @@ bool Log::serves(const ReplicaId& origin, Seq from) const {
     return at != origins_.end() && !at->second.empty() && at->second.front().changeset->first <= from;
 }
 
+Log::Records::const_iterator Log::from(const Records& records, Seq seq) {
+    return std::lower_bound(records.begin(), records.end(), seq,
+                            [](const Record& r, Seq first) { return r.changeset->first < first; });
+}
+
+std::uint64_t Log::wire_bytes(const ReplicaId& origin, Seq from) const {
+    const auto at = origins_.find(origin);
+    if (at == origins_.end()) return 0;
+    const auto record = Log::from(at->second, from);
+    if (record == at->second.end()) return 0;
+    return at->second.back().wire_bytes - record->wire_bytes + gossip::wire_bytes(*record->changeset);
+}
+
 std::vector<Log::Record> Log::range(const ReplicaId& origin, Seq from, Seq to, std::size_t many) const {
     std::vector<Record> found;
     const auto at = origins_.find(origin);
     if (at == origins_.end()) return found;
-    auto record = std::lower_bound(at->second.begin(), at->second.end(), from,
-                                   [](const Record& r, Seq seq) { return r.changeset->first < seq; });
-    for (; record != at->second.end() && record->changeset->first <= to && found.size() < many; ++record)
+    for (auto record = Log::from(at->second, from);
+         record != at->second.end() && record->changeset->first <= to && found.size() < many; ++record)
         found.push_back(*record);
     return found;
 }
@@ -77,6 +91,9 @@ void Log::check() const {
             next = record.changeset->last() + 1;
             bytes += size_of(*record.changeset);
         }
+        std::uint64_t on_wire = 0;
+        for (auto at = records.rbegin(); at != records.rend(); ++at) on_wire += gossip::wire_bytes(*at->changeset);
+        STARLING_ASSERT(on_wire == wire_bytes(origin, 0), "the log knows what it takes on the wire");
     }
     STARLING_ASSERT(bytes == bytes_, "the log knows its size");
 }

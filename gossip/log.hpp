@@ -22,6 +22,7 @@ class Log {
         ChangesetPtr changeset;
         std::uint64_t place;  ///< order of application: causes before effects
         std::uint64_t at_us;
+        std::uint64_t wire_bytes;  ///< of the origin's changesets up to this one, since the first that was kept
     };
 
     void append(ChangesetPtr changeset, std::uint64_t now_us);
@@ -35,14 +36,19 @@ class Log {
     /// Changesets of `origin` that begin in from…to, oldest first; up to `many`.
     std::vector<Record> range(const crdt::ReplicaId& origin, crdt::Seq from, crdt::Seq to, std::size_t many) const;
 
+    /// What the changesets of `origin` that begin at `from` or later take on the wire, roughly. O(log n).
+    std::uint64_t wire_bytes(const crdt::ReplicaId& origin, crdt::Seq from) const;
+
     std::size_t bytes() const { return bytes_; }
     void check() const;
 
   private:
+    using Records = std::deque<Record>;
+    static Records::const_iterator from(const Records& records, crdt::Seq seq);
     void drop_oldest();
     static std::size_t size_of(const crdt::Changeset& changeset);
 
-    std::map<crdt::ReplicaId, std::deque<Record>> origins_;
+    std::map<crdt::ReplicaId, Records> origins_;
     std::deque<std::pair<std::uint64_t, crdt::ReplicaId>>
         order_;  // (place, origin), oldest first; may name dropped ones
     std::uint64_t next_place_ = 0;

@@ -79,11 +79,29 @@ void Engine::pull_from(const NodeKey& peer, Link& link) {
     link.pull = std::move(pull);
 }
 
+/// The choice is about all that the peer lacks of these origins, as far as is known, and not about this slice of it. It
+/// is weighed again when that has grown.
+bool Engine::better_by_diff(Link& link, const Pull& pull) {
+    std::uint64_t of_log = 0;
+    std::vector<PullRange> lacks;
+    for (const auto& range : pull.ranges) {
+        const auto from = link.known.seen(origins_.intern(range.origin)) + 1;
+        const auto to = replica_.state().seen(range.origin);
+        if (from > to) continue;
+        of_log += log_.wire_bytes(range.origin, from);
+        lacks.push_back({range.origin, from, to});
+    }
+    const bool grown = of_log > link.weighed_bytes + link.weighed_bytes / 4;
+    const bool diff = grown && diff_is_cheaper(replica_.state(), of_log, lacks);
+    link.weighed_bytes = diff ? 0 : of_log;
+    return diff;
+}
+
 void Engine::on(const NodeKey& peer, Pull& pull) {
     Changesets answer{pull.id, {}, {}};
     std::vector<Log::Record> records;
     auto& link = links_.at(peer);
-    const bool diff = diff_is_cheaper(replica_.state(), log_, pull.ranges, pull_changesets_max);
+    const bool diff = better_by_diff(link, pull);
     for (const auto& range : pull.ranges) {
         if (replica_.state().seen(range.origin) < range.from) continue;
         trees_.graft(origins_.tree(origins_.intern(range.origin)), link.slot);

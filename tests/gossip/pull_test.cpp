@@ -105,3 +105,30 @@ TEST_CASE("changesets that are greater than a slice, and a small waiting buffer"
     mesh.run(30 * second_us);
     CHECK(mesh.equal());
 }
+
+TEST_CASE("log or state diff: the cheaper by far, and the log where they are near") {
+    struct Case {
+        int writes, keys;
+        bool diff;
+    };
+    for (const auto& [writes, keys, diff] :
+         {Case{4'000, 20, true}, Case{4'000, 4'000, false}, Case{4'000, 2'500, false}, Case{300, 1, false}}) {
+        CAPTURE(writes);
+        CAPTURE(keys);
+        Mesh mesh(2);
+        for (int i = 0; i < writes; ++i) {
+            const auto field = "some field " + std::to_string(i % keys);
+            REQUIRE(mesh.write(0, put(field.c_str(), i)));
+            mesh.handle(0, gossip::Flush{});
+        }
+        const auto of_log = bytes_of_all(mesh, 0);
+        const auto before = mesh.bytes;
+        mesh.link(0, 1);
+        mesh.run(5 * second_us);
+        CHECK(mesh.equal());
+        CHECK((mesh[1].status().counters.diffs > 0) == diff);
+        const auto bytes = double(mesh.bytes - before);
+        CHECK(bytes <= 1.25 * double(of_log) + 200);  // as much as hellos and digests take
+        if (diff) CHECK(bytes < 0.5 * double(of_log));
+    }
+}
