@@ -8,7 +8,7 @@ using namespace crdt;
 
 namespace {
 
-constexpr std::size_t entry_header_bytes = 40;
+constexpr std::size_t entry_header_bytes = 24;
 constexpr std::uint64_t death_bytes = 4;
 constexpr std::uint64_t live_per_byte = 4;
 

@@ -404,11 +404,11 @@ Result<Message> decode(SpaceId space, BytesView frame, RefReceiver& refs) {
 }
 
 std::size_t wire_bytes(const LooseEntry& entry) {
-    return 40 + entry.slot.key.size() + entry.slot.field.size() + entry.value.size();
+    return 24 + entry.slot.key.size() + entry.slot.field.size() + entry.value.size();
 }
 
 std::size_t wire_bytes(const Changeset& changeset) {
-    return 40 + 14 * changeset.deps.size() + 5 * changeset.refs.size() + changeset.body.size();
+    return 16 + 4 * changeset.deps.size() + 2 * changeset.refs.size() + changeset.body.size();
 }
 
 }  // namespace starling::gossip
