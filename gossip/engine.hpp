@@ -7,6 +7,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <set>
 
 #include "crdt/clock.hpp"
@@ -14,6 +15,7 @@
 #include "gossip/io.hpp"
 #include "gossip/link.hpp"
 #include "gossip/log.hpp"
+#include "gossip/overlay.hpp"
 #include "gossip/waiting.hpp"
 
 namespace starling::gossip {
@@ -23,6 +25,8 @@ struct EngineOptions {
     Limits limits;
     Verifier verify;                        ///< empty: accept
     std::function<std::uint64_t()> random;  ///< lives and names of sessions
+    /// Decides on the links; without one, every link that is up is used and none is asked for.
+    std::optional<OverlayLimits> overlay = {};
 };
 
 /// Invariants: those of its parts; what a link is told of this node's version was true at an instant when no window was
@@ -52,6 +56,14 @@ class Engine final : private DiffHost {
     void on(const Tick&) {}
     void on(const Written&) {}
     void on(const Flush&) { push_gathered(); }
+    void on(const Candidate& candidate);
+    void on(const ConnectFailed& failed);
+    void on(const crdt::NodeKey& peer, OverlayMessage& message);
+    void received_idle(const Received& received);
+    Overlay* overlay();
+    void perform_overlay();
+    void begin_link(const crdt::NodeKey& peer);
+    void end_link(const crdt::NodeKey& peer);
     void timers();
     std::optional<std::uint64_t> next_deadline() const;
     void report(std::string fault);
@@ -107,10 +119,12 @@ class Engine final : private DiffHost {
     Limits limits_;
     Verifier verify_;
     std::function<std::uint64_t()> random_;
+    std::optional<OverlayLimits> overlay_limits_;
 
     Now now_;  ///< of the input being handled
     Effects effects_;
-    std::map<crdt::NodeKey, Link> links_;
+    std::map<crdt::NodeKey, Link> links_;  ///< that carry data; with an overlay, its active view
+    std::unique_ptr<Overlay> overlay_;     ///< made with the first input, which tells the time
     Log log_;
     Waiting waiting_;
     Counters counters_;

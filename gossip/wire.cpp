@@ -216,6 +216,13 @@ void read(FrameReader& in, DiffEnd& end, SpaceId) {
     end.reason = DiffEndReason(in.uint(2));
 }
 
+void write(Writer& out, const OverlayMessage& message, RefSender&) {
+    write_overlay(out, message);
+}
+void read(FrameReader& in, OverlayMessage& message, SpaceId) {
+    message = read_overlay(in);
+}
+
 template <std::size_t Kind = 0>
 Message read_kind(std::size_t kind, FrameReader& in, SpaceId space) {
     if constexpr (Kind < std::variant_size_v<Message>) {

@@ -9,6 +9,7 @@
 
 #include "crdt/difference.hpp"
 #include "crdt/result.hpp"
+#include "gossip/overlay_messages.hpp"
 #include "gossip/refs.hpp"
 
 namespace starling::gossip {
@@ -89,7 +90,8 @@ struct DiffEnd {
     bool operator==(const DiffEnd&) const = default;
 };
 
-using Message = std::variant<Hello, Digest, HelloRequest, Changesets, Pull, DiffOpen, DiffPart, DiffAck, DiffEnd>;
+using Message =
+    std::variant<Hello, Digest, HelloRequest, Changesets, Pull, DiffOpen, DiffPart, DiffAck, DiffEnd, OverlayMessage>;
 
 /// The bytes of a message on a link.
 crdt::Bytes encode(crdt::SpaceId space, const Message& message, RefSender& refs);

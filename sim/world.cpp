@@ -105,7 +105,7 @@ void World::handle(Place place, const gossip::Input& input) {
         const auto to = place_of(send.peer);
         network_.send(place, to, tamper ? tamper(place, to, send.bytes) : send.bytes);
     }
-    for (const auto& peer : effects.disconnect) network_.hang_up(place, place_of(peer));
+    for (const auto& disconnect : effects.disconnect) network_.hang_up(place, place_of(disconnect.peer));
     if (effects.wake_us && *effects.wake_us < node.wake_us) {
         node.wake_us = std::max(*effects.wake_us, queue_.now_us());
         queue_.at(node.wake_us, {Event::Kind::tick, place, place, ++node.timer, 0, {}});
