@@ -276,6 +276,7 @@ void Overlay::activate(const NodeKey& peer, Link& link) {
     ++active_;
     actions_.push_back({OverlayAction::Kind::activate, peer});
     if (component_.label().known()) say(peer, Pulse{component_.label()});
+    if (!partial_) next_shuffle_us_ = std::min(next_shuffle_us_, now_.mono_us + jittered(limits_.shuffle_soon_us));
 }
 
 /// Closed from here: nothing more is expected of it.

@@ -128,6 +128,7 @@ class Overlay {
     void begin_shuffle();
     Sample sample(std::size_t active_max, std::size_t passive_max, const crdt::NodeKey& except);
     Sample referral(const crdt::NodeKey& except);
+    Sample exchange(const crdt::NodeKey& except);
     std::optional<KnownPeer> known(const crdt::NodeKey& node) const;
     void hear(const KnownPeer& peer);
     void take_sample(const Sample& sample);
@@ -157,7 +158,6 @@ class Overlay {
     std::uint64_t next_shuffle_us_, next_probe_us_, next_prune_us_ = 0;
     std::uint64_t fill_due_us_ = UINT64_MAX;  ///< somebody whom a link is wanted with may be dialled again
     std::uint64_t next_mode_us_ = 0;          ///< whether partial views are still needed is not asked before this
-    std::uint64_t probes_ = 0;
 };
 
 }  // namespace starling::gossip

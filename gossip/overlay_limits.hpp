@@ -46,13 +46,14 @@ struct OverlayLimits {
     std::size_t sample_active = 3, sample_passive = 4;  ///< in a shuffle
     std::uint64_t shuffle_us = 30'000'000;
     std::uint64_t shuffle_full_us = 60'000'000;  ///< on a full mesh
+    std::uint64_t shuffle_soon_us = 1'000'000;   ///< after a link of a full mesh came up
 
     // -- components
     std::uint64_t pulse_us = 10'000'000;
     std::uint64_t silence_us_max = 25'000'000;  ///< of a root
     std::uint64_t declare_us_max = 4'000'000;   ///< until somebody else declares itself root
     std::uint64_t probe_us_min = 1'000'000;     ///< for each member that is known, up to
-    std::uint64_t probe_us_max = 60'000'000;    ///< this
+    std::uint64_t probe_us_max = 30'000'000;    ///< this
     std::size_t probe_recent = 32;              ///< every other probe is of one of so many that were alive last
 
     // -- what strangers may cause: one a period, and so many at once

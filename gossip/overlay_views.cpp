@@ -116,9 +116,9 @@ void Overlay::fill() {
     }
 }
 
-/// Dials one of the book who is not linked, to see whether it is in another component. In turn one of those that were
-/// alive most recently, who was tried least recently, and anyone. The fewer members a component seems to have, the more
-/// often each of them probes, so that small ones are not alone for long.
+/// Dials one of the book who is not linked, to see whether it is in another component: by lot anyone, or of those that
+/// were alive most recently the one that was not tried for the longest time. The fewer members a component seems to
+/// have, the more often each of them probes, so that small ones are not alone for long.
 void Overlay::probe() {
     next_probe_us_ = now_.mono_us + jittered(std::clamp(live_members() * limits_.probe_us_min, limits_.probe_us_min,
                                                         limits_.probe_us_max));
@@ -128,7 +128,7 @@ void Overlay::probe() {
         if (idle(node)) strangers.emplace_back(UINT64_MAX - entry.alive_us, node);
     }
     if (strangers.empty()) return;
-    if (++probes_ % 2 == 0) return want(strangers[below(strangers.size())].second, AskPurpose::probe);
+    if (below(2) == 0) return want(strangers[below(strangers.size())].second, AskPurpose::probe);
     const auto recent = std::min(strangers.size(), limits_.probe_recent);
     std::partial_sort(strangers.begin(), strangers.begin() + std::ptrdiff_t(recent), strangers.end());
     strangers.resize(recent);

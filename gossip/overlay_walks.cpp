@@ -43,6 +43,12 @@ Sample Overlay::referral(const NodeKey& except) {
     return sample(limits_.active_max, limits_.sample_passive, except);
 }
 
+/// For a shuffle and its reply.
+Sample Overlay::exchange(const NodeKey& except) {
+    if (!partial_) return sample(limits_.full_mesh_max, 0, except);
+    return sample(limits_.sample_active, limits_.sample_passive, except);
+}
+
 void Overlay::hear(const KnownPeer& peer) {
     const auto age_us = std::min(peer.age_s, std::uint64_t{UINT32_MAX}) * 1'000'000;
     if (age_us >= now_.mono_us || age_us > limits_.member_fresh_us) return;  // too old to be passed on
@@ -76,13 +82,13 @@ void Overlay::on(const NodeKey& peer, const ForwardJoin& join) {
     if (has_room() && idle(joiner)) want(joiner, AskPurpose::spare);
 }
 
+/// On a full mesh no walk, but all members for all members: lists that differ are equal after a few rounds.
 void Overlay::begin_shuffle() {
     next_shuffle_us_ = now_.mono_us + jittered(partial_ ? limits_.shuffle_us : limits_.shuffle_full_us);
     const auto first = next_hop({});
     if (!first) return;
     shuffling_ = true;
-    say(*first,
-        Shuffle{{self_}, {}, limits_.shuffle_hops, sample(limits_.sample_active, limits_.sample_passive, *first)});
+    say(*first, Shuffle{{self_}, {}, partial_ ? limits_.shuffle_hops : 0, exchange(*first)});
 }
 
 void Overlay::on(const NodeKey& peer, const Shuffle& shuffle) {
@@ -101,7 +107,7 @@ void Overlay::on(const NodeKey& peer, const Shuffle& shuffle) {
     }
     auto way_back = shuffle.path;
     way_back.pop_back();
-    say(peer, ShuffleReply{std::move(way_back), sample(limits_.sample_active, limits_.sample_passive, origin)});
+    say(peer, ShuffleReply{std::move(way_back), exchange(origin)});
     take_sample(shuffle.sample);
 }
 
