@@ -69,10 +69,17 @@ bool Network::up(Place at, Place peer) const {
 // ----------------------------------------------------------------------------------------------------------
 
 void Network::start() {
+    if (options_.on_demand) return;
     for (const auto& [a, b] : edges_) connect(a, b);
 }
 
+void Network::dial(Place from, Place to) {
+    const auto round_trip_us = 2 * link(from, to).ends[0].delay_us;
+    queue_.at(queue_.now_us() + round_trip_us, {Event::Kind::dial, to, from, 0, 0, {}});
+}
+
 void Network::dial_soon(Place a, Place b) {
+    if (options_.on_demand) return;
     const auto [low, high] = edge(a, b);
     queue_.at(queue_.now_us() + random_.below(options_.redial_us_max + 1), {Event::Kind::dial, low, high, 0, 0, {}});
 }
@@ -123,8 +130,13 @@ void Network::send(Place from, Place to, const crdt::Bytes& bytes) {
 }
 
 bool Network::happens(const Event& event) {
+    if (event.kind == Event::Kind::connect_failed) return alive_[event.to];
     if (event.kind == Event::Kind::dial) {
         connect(event.to, event.from);
+        const auto& dialled = this->link(event.to, event.from);
+        if (options_.on_demand && (!dialled.live || dialled.dying || dialled.blocked))
+            queue_.at(queue_.now_us() + options_.connect_us_max,
+                      {Event::Kind::connect_failed, event.from, event.to, 0, 0, {}});
         return false;
     }
     auto& link = this->link(event.to, event.from);

@@ -39,6 +39,8 @@ struct NetworkOptions {
     std::uint64_t heartbeat_us_max = 1'500'000;  ///< silence that ends a link
     std::uint64_t notice_us_max = 20'000;        ///< until an end notices a clean cut
     std::uint64_t redial_us_max = 100'000;       ///< until a lost link is dialled again
+    bool on_demand = false;                      ///< no link is dialled but by `dial`
+    std::uint64_t connect_us_max = 1'500'000;    ///< until a dial that reaches nobody fails
 };
 
 /// How many faults have fired, by name.
@@ -50,8 +52,10 @@ class Network {
   public:
     Network(Queue& queue, const Edges& edges, std::size_t nodes, const NetworkOptions& options, Random random);
 
-    /// Dials every link.
+    /// Dials every link, unless they are dialled on demand.
     void start();
+    /// One attempt: a link_up of the same link at both ends follows, or as a rule a connect_failed for `from`.
+    void dial(Place from, Place to);
     void send(Place from, Place to, const crdt::Bytes& bytes);
     /// Whether an event of the network still happens: a message to a link that is up, an end whose link comes up or
     /// goes down. Others are stale, or the network's own.

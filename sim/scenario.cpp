@@ -77,7 +77,8 @@ class Scenario {
     static WorldOptions world_options(const Config& config, Random& random) {
         WorldOptions options;
         options.nodes = config.nodes;
-        options.edges = edges_of(config.topology, config.nodes, random);
+        options.edges = edges_of(config.overlay ? Topology::full : config.topology, config.nodes, random);
+        options.overlay = config.overlay;
         options.network = config.network;
         options.limits = config.limits;
         options.skew_us_max = config.skew_us_max;

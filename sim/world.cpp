@@ -7,6 +7,18 @@ namespace starling::sim {
 namespace {
 
 constexpr std::uint64_t epoch_us = 1'700'000'000'000'000;  // virtual time 0 on a right clock
+constexpr std::size_t introductions = 2;                   // of others, when a node with an overlay starts
+
+NetworkOptions network_options(const WorldOptions& options) {
+    auto network = options.network;
+    network.on_demand = options.overlay.has_value();
+    return network;
+}
+
+/// Addresses of this world are keys.
+crdt::Bytes address_of(const crdt::NodeKey& key) {
+    return {reinterpret_cast<const char*>(key.data()), key.size()};
+}
 
 }  // namespace
 
@@ -14,7 +26,7 @@ World::World(const WorldOptions& options, Random random)
     : random_(random),
       options_(options),
       nodes_(options.nodes),
-      network_(queue_, options.edges, options.nodes, options.network, random_.fork()) {
+      network_(queue_, options.edges, options.nodes, network_options(options), random_.fork()) {
     for (Place place = 0; place < nodes_.size(); ++place) {
         auto& node = nodes_[place];
         node.key[0] = std::uint8_t(random_.below(256));  // the order of keys is not that of places
@@ -27,12 +39,22 @@ World::World(const WorldOptions& options, Random random)
 void World::start() {
     for (Place place = 0; place < nodes_.size(); ++place) boot(place);
     network_.start();
+    for (Place place = 0; place < nodes_.size(); ++place) introduce(place);
+}
+
+void World::introduce(Place place) {
+    if (!options_.overlay || nodes_.size() < 2) return;
+    for (std::size_t i = 0; i < introductions; ++i) {
+        const auto& other = nodes_[(place + random_.between(1, nodes_.size() - 1)) % nodes_.size()].key;
+        handle(place, gossip::Candidate{{other, address_of(other)}});
+    }
 }
 
 void World::boot(Place place) {
     peer::Options options;
     options.node = nodes_[place].key;
     options.limits = options_.limits;
+    options.overlay = options_.overlay;
     options.random = [stream = random_.fork()]() mutable { return stream.next(); };
     nodes_[place].peer = std::make_unique<peer::Peer>(std::move(options));
     nodes_[place].wake_us = UINT64_MAX;
@@ -88,7 +110,10 @@ void World::happen(Event& event) {
     const auto& peer = nodes_[event.from].key;
     if (event.kind == Event::Kind::link_up) {
         trace_.add(queue_.now_us(), "link up to", event.to, event.from);
-        handle(event.to, gossip::LinkUp{peer});
+        handle(event.to, gossip::LinkUp{peer, address_of(peer)});
+    } else if (event.kind == Event::Kind::connect_failed) {
+        trace_.add(queue_.now_us(), "cannot reach", event.to, event.from);
+        handle(event.to, gossip::ConnectFailed{peer});
     } else if (event.kind == Event::Kind::link_down) {
         trace_.add(queue_.now_us(), "link down to", event.to, event.from);
         handle(event.to, gossip::LinkDown{peer});
@@ -106,6 +131,7 @@ void World::handle(Place place, const gossip::Input& input) {
         network_.send(place, to, tamper ? tamper(place, to, send.bytes) : send.bytes);
     }
     for (const auto& disconnect : effects.disconnect) network_.hang_up(place, place_of(disconnect.peer));
+    for (const auto& connect : effects.connect) network_.dial(place, place_of(connect.node));
     if (effects.wake_us && *effects.wake_us < node.wake_us) {
         node.wake_us = std::max(*effects.wake_us, queue_.now_us());
         queue_.at(node.wake_us, {Event::Kind::tick, place, place, ++node.timer, 0, {}});
@@ -145,6 +171,7 @@ void World::restart(Place place) {
     trace_.add(queue_.now_us(), "restarts", place);
     boot(place);
     network_.node_up(place);
+    introduce(place);
 }
 
 void World::pause(Place place, std::uint64_t until_us) {

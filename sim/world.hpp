@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "peer/peer.hpp"
@@ -20,6 +21,8 @@ struct WorldOptions {
     NetworkOptions network;
     gossip::Limits limits;
     std::uint64_t skew_us_max = 2'000;  ///< wall clocks are wrong by up to this, either way
+    /// Decides which of the edges are dialled. A node hears of a few others when it starts.
+    std::optional<gossip::OverlayLimits> overlay = {};
 };
 
 /// What a node has around its peer. Called in the order of attachment, right after the peer returned.
@@ -94,6 +97,7 @@ class World {
     };
 
     void boot(Place place);
+    void introduce(Place place);
     gossip::Now now(Place place) const;
     void handle(Place place, const gossip::Input& input);
     void happen(Event& event);
