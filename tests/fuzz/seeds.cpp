@@ -48,15 +48,21 @@ std::vector<gossip::Message> messages(std::mt19937_64& random) {
     const auto& state = pair.a.state();
     auto difference = answer(pair.b, state.version(), {});
     difference.base.clear();
-    return {gossip::Hello{state.version(), state.fingerprint(), 7},
-            gossip::Digest{state.version_hash(), state.fingerprint(), 7, state.version()},
-            gossip::HelloRequest{},
-            gossip::Changesets{3, {actor(1)}, sent},
-            gossip::Pull{3, {{actor(0), 1, 9}, {actor(1), 2, 300}}},
-            gossip::DiffOpen{5, state.version(), live_dots(state)},
-            gossip::DiffPart{5, false, 0, true, difference},
-            gossip::DiffAck{5, true, 0},
-            gossip::DiffEnd{5, gossip::DiffEndReason::busy}};
+    return {
+        gossip::Hello{state.version(), state.fingerprint(), 7},
+        gossip::Digest{state.version_hash(), state.fingerprint(), 7, state.version()},
+        gossip::HelloRequest{},
+        gossip::Changesets{3, {actor(1)}, sent},
+        gossip::Pull{3, {{actor(0), 1, 9}, {actor(1), 2, 300}}},
+        gossip::DiffOpen{5, state.version(), live_dots(state)},
+        gossip::DiffPart{5, false, 0, true, difference},
+        gossip::DiffAck{5, true, 0},
+        gossip::DiffEnd{5, gossip::DiffEndReason::busy},
+        gossip::OverlayMessage{gossip::Shuffle{{actor(0).node}, "10.0.0.1:1", 3, {{actor(1).node, "10.0.0.2:1", 9}}}},
+        gossip::OverlayMessage{gossip::Answer{gossip::Verdict::refused, true, {{actor(1).node, "10.0.0.2:1", 9}}}},
+        gossip::OverlayMessage{gossip::Ask{gossip::AskPurpose::probe, {7, 9}}},
+        gossip::OverlayMessage{gossip::Pulse{{7, 9}}},
+        gossip::OverlayMessage{gossip::Farewell{{{actor(1).node, "10.0.0.2:1", 9}}}}};
 }
 
 void add_messages(const std::filesystem::path& root, std::mt19937_64& random) {
