@@ -63,6 +63,11 @@ void AddressBook::failed(const NodeKey& node, std::uint64_t now_us, std::uint64_
     at->second.not_before_us = now_us + wait_us * 3 / 4 + chance % (wait_us / 2 + 1);
 }
 
+void AddressBook::retry(const NodeKey& node) {
+    const auto at = entries_.find(node);
+    if (at != entries_.end() && at->second.failures > 0) at->second.not_before_us = 0;
+}
+
 void AddressBook::refused(const NodeKey& node, std::uint64_t now_us, std::uint64_t not_before_us) {
     const auto at = entries_.find(node);
     if (at == entries_.end()) return;

@@ -53,6 +53,8 @@ class AddressBook {
     void seen(const crdt::NodeKey& node, std::uint64_t now_us);
     void tried(const crdt::NodeKey& node, std::uint64_t now_us);
     void failed(const crdt::NodeKey& node, std::uint64_t now_us, std::uint64_t chance);
+    /// It gave a sign of life: dials that failed are no reason to wait any longer.
+    void retry(const crdt::NodeKey& node);
     /// It answered, but has no room.
     void refused(const crdt::NodeKey& node, std::uint64_t now_us, std::uint64_t not_before_us);
 

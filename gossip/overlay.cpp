@@ -36,7 +36,10 @@ Overlay::Overlay(const NodeKey& self, const OverlayLimits& limits, std::function
 
 void Overlay::candidate(const PeerAddress& peer, Now now) {
     now_ = now;
-    if (book_.hear(peer, now.mono_us) && partial_) add_passive(peer.node);
+    if (book_.hear(peer, now.mono_us)) {
+        book_.retry(peer.node);
+        if (partial_) add_passive(peer.node);
+    }
     settle();
 }
 
@@ -329,8 +332,8 @@ std::vector<NodeKey> Overlay::active_view() const {
 /// The active view, the oldest link first.
 std::vector<NodeKey> Overlay::by_age() const {
     auto view = active_view();
-    std::stable_sort(view.begin(), view.end(),
-                     [&](const auto& a, const auto& b) { return links_.at(a).since_us < links_.at(b).since_us; });
+    const auto age = [&](const NodeKey& peer) { return std::pair(links_.at(peer).since_us, peer); };
+    std::sort(view.begin(), view.end(), [&](const auto& a, const auto& b) { return age(a) < age(b); });
     return view;
 }
 
