@@ -37,6 +37,7 @@ void measure(DivergedPair& pair, const std::string& scene, std::size_t differenc
     double opt = 0;
     std::string by;
     const auto live = pair.live.size();
+    runs = std::min(runs, std::max<std::size_t>(1, live / (8 * differences)));  // each leaves fewer
     for (std::size_t run = 0; run < runs; ++run) {
         const auto before = double(pair.live.size());
         pair.diverge(differences, clustered);

@@ -94,7 +94,7 @@ class DivergedPair {
     void past(std::size_t count, std::size_t hot) {
         const auto share = [this](const crdt::Changeset& changeset) { apply(b.replica(), changeset); };
         a.write(
-            0, count, 500,
+            0, count, std::max<std::size_t>(1, 500 / (hot + 1)),
             [&](crdt::Transaction& tx, std::size_t i) {
                 for (std::size_t more = 0; more < hot; ++more) crdt::Counter::add(tx, "hot", 1);
                 crdt::Map::put(tx, "m", field_of(Keys::sequential, i), crdt::packed_nil());

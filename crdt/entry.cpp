@@ -55,62 +55,28 @@ std::size_t EntryArena::class_of(std::size_t& units) {
     return exact_units_max + (shift - 3) * 8 + (units >> shift) - 8;
 }
 
-Handle EntryArena::add_chunk(std::byte* at, Pages memory) {
-    if (!free_chunks_.empty()) {
-        const auto chunk = free_chunks_.back();
-        free_chunks_.pop_back();
-        chunks_[chunk] = at;
-        memory_[chunk] = std::move(memory);
-        return chunk << chunk_bits;
-    }
+void EntryArena::add_chunk(std::size_t units_min) {
     STARLING_ASSERT(chunks_.size() < (std::size_t{1} << (32 - chunk_bits)), "entries take at most 32 GiB");
-    chunks_.push_back(at);
-    memory_.push_back(std::move(memory));
-    return Handle(chunks_.size() - 1) << chunk_bits;
-}
-
-Handle EntryArena::own_chunk(std::size_t units) {
-    auto memory = new_pages(units * unit_bytes);
-    auto* at = memory.get();
-    return add_chunk(at, std::move(memory));
-}
-
-Handle EntryArena::shared_chunk(std::size_t units_min) {
-    constexpr auto chunk_units = std::size_t{1} << chunk_bits;
-    fresh_units_ = chunks_.empty() && units_min <= first_units / 2 ? first_units : chunk_units;
-    if (chunks_.size() < slabs_from_chunks) return own_chunk(fresh_units_);
-    Pages memory;
-    if (spare_chunks_ == 0) {
-        memory = new_pages(slab_chunks * chunk_units * unit_bytes);
-        spare_ = memory.get();
-        spare_chunks_ = slab_chunks;
-    }
-    auto* at = spare_;
-    spare_ += chunk_units * unit_bytes;
-    --spare_chunks_;
-    return add_chunk(at, std::move(memory));
+    const auto shift = std::min<std::size_t>(growth_bits * chunks_.size(), chunk_bits);
+    fresh_units_ = std::min(std::max(first_units << shift, std::bit_ceil(units_min)), std::size_t{1} << chunk_bits);
+    fresh_ = Handle(chunks_.size()) << chunk_bits;
+    chunks_.push_back(new_pages(fresh_units_ * unit_bytes));
+    if (fresh_ != 0) return;
+    fresh_ += 64 / unit_bytes;  // handle 0 is none
+    fresh_units_ -= 64 / unit_bytes;
 }
 
 Handle EntryArena::take(std::size_t units) {
-    if (units > shared_units_max) {
-        if (chunks_.empty()) add_chunk(nullptr, {});  // the first chunk's first handle is 0, which is none
-        return own_chunk(units);
-    }
     const auto asked = units;
     auto& free = free_[class_of(units)];
     if (mutant(Mutant::blocks_are_cut_short)) units = asked;
     if (free != 0) {
         const auto handle = free;
         std::memcpy(&free, &at(handle), sizeof free);
-        prefetch(&at(free));  // the next one to be taken
+        if (free != 0) prefetch(&at(free));  // the next one to be taken
         return handle;
     }
-    if (fresh_units_ < units) {
-        const bool first = chunks_.empty();
-        const std::size_t skipped = first ? 64 / unit_bytes : 0;  // handle 0 is none
-        fresh_ = shared_chunk(units) + Handle(skipped);
-        fresh_units_ -= skipped;
-    }
+    if (fresh_units_ < units) add_chunk(units + 64 / unit_bytes);
     const auto handle = fresh_;
     fresh_ += Handle(units);
     fresh_units_ -= units;
@@ -119,11 +85,6 @@ Handle EntryArena::take(std::size_t units) {
 
 void EntryArena::release(Handle handle) {
     auto units = units_of(at(handle));
-    if (units > shared_units_max) {
-        memory_[handle >> chunk_bits].reset();
-        free_chunks_.push_back(handle >> chunk_bits);
-        return;
-    }
     auto& free = free_[class_of(units)];
     std::memcpy(&at(handle), &free, sizeof free);
     free = handle;

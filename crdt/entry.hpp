@@ -49,7 +49,7 @@ struct CausalOrder {
     bool operator()(const Entry* a, const Entry* b) const;
 };
 
-/// Memory for entries. Small blocks share chunks and are used again by size; a large one has a chunk of its own.
+/// Memory for entries. Blocks share chunks and are used again by size; no memory is given back before the end.
 /// Invariants: a block never moves; a released block is in exactly one free list. Holds up to 32 GiB.
 /// Thread rule: one thread at a time. O(1) an operation.
 class EntryArena {
@@ -62,37 +62,27 @@ class EntryArena {
     Handle make(const SlotView& slot, BytesView value);
     void release(Handle handle);
     Entry& at(Handle handle) const {
-        return *reinterpret_cast<Entry*>(chunks_[handle >> chunk_bits] + (handle & chunk_mask) * unit_bytes);
+        return *reinterpret_cast<Entry*>(chunks_[handle >> chunk_bits].get() + (handle & chunk_mask) * unit_bytes);
     }
 
   private:
     static constexpr std::size_t unit_bytes = 8;
-    static constexpr unsigned chunk_bits = 15;  // units of a chunk: 256 KiB
+    static constexpr unsigned chunk_bits = 19;  // units of a chunk: 4 MiB, of which the first few have less
     static constexpr Handle chunk_mask = (Handle{1} << chunk_bits) - 1;
-    static constexpr std::size_t shared_units_max = 4096;  // 32 KiB; what is larger has its own chunk
-    static constexpr std::size_t exact_units_max = 64;     // up to here a size class is one size
-    static constexpr std::size_t classes = exact_units_max + 1 + 6 * 8;
-
-    static constexpr std::size_t first_units = 1024;  // of the first chunk, 8 KiB: most replicas of a test stay small
-    static constexpr std::size_t slab_chunks = 8;     // that are allocated at once …
-    static constexpr std::size_t slabs_from_chunks = 8;  // … when there are as many already
+    static constexpr std::size_t first_units = 1024;    // of the first chunk, 8 KiB: most replicas of a test stay small
+    static constexpr unsigned growth_bits = 3;          // each chunk has so many times as much as the one before: 2^3
+    static constexpr std::size_t exact_units_max = 64;  // up to here a size class is one size
+    static constexpr std::size_t classes = exact_units_max + 1 + 10 * 8;  // up to the largest entry
 
     static std::size_t units_of(const Entry& entry);
     /// Rounds up to the units of a size class, and tells the class.
     static std::size_t class_of(std::size_t& units);
-    Handle add_chunk(std::byte* at, Pages memory);
-    Handle own_chunk(std::size_t units);
-    /// Sets `fresh_units_` to what it has.
-    Handle shared_chunk(std::size_t units_min);
+    void add_chunk(std::size_t units_min);
     Handle take(std::size_t units);
 
-    std::vector<std::byte*> chunks_;
-    std::vector<Pages> memory_;        ///< of the chunk with the same number, and of the slab that follows it
-    std::vector<Handle> free_chunks_;  ///< numbers to be used again
-    std::byte* spare_ = nullptr;       ///< the rest of the youngest slab
-    std::size_t spare_chunks_ = 0;
+    std::vector<Pages> chunks_;
     Handle free_[classes] = {};  // heads of lists; a free block holds the next one in its first bytes
-    Handle fresh_ = 0;           // the next unit of the youngest shared chunk
+    Handle fresh_ = 0;           // the next unit of the youngest chunk
     std::size_t fresh_units_ = 0;
 };
 

@@ -38,9 +38,9 @@ enum class Mutant : unsigned char {
     diff_is_not_pinned = 22,        ///< rule 6: the window is cut before a diff is answered
     diff_forgets_base = 23,         ///< rule 7: a diff is applied at the version it was asked for
     compare_is_not_pinned = 66,     ///< rule 6: the sets of a comparison are those of its versions
-    sketch_digest_unchecked = 67,   ///< diff: a decoded set is believed by its digest only
-    compare_trusts_cells = 68,      ///< diff: so is a set made of cells
-    verdict_digest_unchecked = 69,  ///< diff: so is what stays after a verdict
+    verdict_digest_unchecked = 67,  ///< diff: what stays after a verdict is believed by its digest only
+    sketch_digest_unchecked = 68,   ///< diff: so is a decoded set
+    compare_trusts_cells = 69,      ///< diff: so is a set made of cells
     // -- types
     put_keeps_observed = 24,     ///< writing: a put supersedes what it observed
     drop_takes_one = 25,         ///< writing: a removal drops all observed entries

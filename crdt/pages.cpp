@@ -22,7 +22,7 @@ std::byte* map(std::size_t bytes) {
     auto* at = static_cast<std::byte*>(begin);
     const auto before = (large_page_bytes - reinterpret_cast<std::uintptr_t>(at) % large_page_bytes) % large_page_bytes;
     if (before > 0) munmap(at, before);
-    if (before < large_page_bytes) munmap(at + before + bytes, large_page_bytes - before);
+    munmap(at + before + bytes, large_page_bytes - before);
     at += before;
 #ifdef MADV_HUGEPAGE
     madvise(at, bytes, MADV_HUGEPAGE);  // a kernel that has none says no, and that is all

@@ -199,11 +199,16 @@ void State::seal(Handle handle, Depth depth) {
     auto& entry = arena_.at(handle);
     STARLING_ASSERT(!entry.sealed, "an entry is sealed once");
     if (entry.depth != depth && !mutant(Mutant::window_keeps_depth)) {
-        // A journal is ordered by depth, among other things.
+        // A journal is ordered by depth, among other things. The index of seqs, over which a caller may go, stays as it
+        // is.
         const bool ordered = entry.type() == Type::journal && !mutant(Mutant::journal_keeps_place);
-        if (ordered) detach(handle);
+        if (ordered) {
+            auto& journal = journals_.find(entry.key())->second;
+            auto node = journal.extract(&entry);
+            entry.depth = depth;
+            journal.insert(std::move(node));
+        }
         entry.depth = depth;
-        if (ordered) attach(handle);
     }
     entry.sealed = true;
     count_in(origin_of(entry), entry);

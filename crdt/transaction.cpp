@@ -192,9 +192,10 @@ void Transaction::put_own(const HashedSlot& slot, BytesView value) {
     if (!valid(slot.slot, value) || !reserve(put_overhead_bytes + removal_overhead_bytes + slot.slot.key.size() +
                                              slot.slot.field.size() + value.size()))
         return;
+    const auto fresh = replica_.state_.make(slot.slot, value);  // first: it may find no memory
     const auto mine = own(replica_.state_.entries(slot));
-    if (mine != 0 && !note_removed(mine, false)) return;
-    admit(replica_.state_.make(slot.slot, value), mine, slot.hash);
+    if (mine != 0 && !note_removed(mine, false)) return replica_.state_.release(fresh);
+    admit(fresh, mine, slot.hash);
 }
 
 void Transaction::append(BytesView key, BytesView value) {

@@ -1,4 +1,4 @@
-// A transaction writes straight into the state, so that it reads its own writes, and keeps what it needs to take all of
+// A transaction writes into the state, so that it reads its own writes, and keeps what it needs to take all of
 // it back. It ends in commit (its operations join the open window) or in rollback (no dot is taken).
 #pragma once
 
@@ -11,11 +11,11 @@
 namespace starling::crdt {
 
 /// Every operation takes a dot and names the observed dots that it removes; one that would change nothing is no
-/// operation. The first fault is kept, turns later operations into nothing, and makes commit roll back.
+/// operation. The first fault that is noticed is kept, turns later operations into nothing, and makes commit roll back.
 ///
 /// Most of a write is waiting for memory: a cell of the table, then the entry that it names, then the block of that
 /// entry's dot. So puts and drops queue, while what they will touch is fetched for several of them at once, and are run
-/// in order. Whoever reads the replica's state meanwhile finds all of them done.
+/// in order. Whoever calls `Replica::state()` meanwhile finds all of them done; a reference kept from before does not.
 /// Thread rule: that of its replica, which takes no other call but `state()` while the transaction lives.
 class Transaction {
   public:

@@ -163,6 +163,12 @@ Axis::Axis(const Version& a, const Version& b) {
         } else {
             const auto top = std::min((x++)->second, (y++)->second);
             if (top == 0) continue;
+            if (top > axis_positions_max - size_) {
+                lines_.clear();
+                size_ = 0;
+                fits_ = false;
+                return;
+            }
             lines_.push_back({std::prev(x)->first, top, size_});
             size_ += top;
         }

@@ -85,6 +85,9 @@ using LiveWords = std::map<crdt::ReplicaId, std::vector<LiveWord>>;
 /// O(live / 32).
 LiveWords live_words(const crdt::State& state);
 
+/// No honest replica counts so far; what claims more is not compared.
+inline constexpr std::uint64_t axis_positions_max = std::uint64_t{1} << 60;
+
 /// Invariant: lines are in the order of replicas, and follow each other without a gap.
 class Axis {
   public:
@@ -98,6 +101,8 @@ class Axis {
     /// What both versions cover.
     Axis(const crdt::Version& a, const crdt::Version& b);
 
+    /// False where the versions cover more than `axis_positions_max` dots in common: then it has no lines.
+    bool fits() const { return fits_; }
     std::uint64_t size() const { return size_; }
     const std::vector<Line>& lines() const { return lines_; }
 
@@ -109,6 +114,7 @@ class Axis {
   private:
     std::vector<Line> lines_;
     std::uint64_t size_ = 0;
+    bool fits_ = true;
 };
 
 /// A digest of a set on an axis. Equal digests stand for equal sets: 128 bits of SipHash, keyed by `nonce`. O(words).

@@ -11,7 +11,7 @@ using namespace crdt;
 
 namespace {
 
-constexpr unsigned set_width = 32;      // of the estimators: bits a level
+constexpr unsigned set_width = 64;      // of the estimators: bits a level
 constexpr unsigned changes_width = 16;  // it need only tell whether a run costs less than its elements
 
 constexpr std::size_t contents_bytes_max = std::size_t{256} * 1024;  // of a message with cells
@@ -50,6 +50,10 @@ std::vector<std::uint64_t> all_blocks(std::uint64_t many) {
 bool affordable(const DiffSketch& sketch, std::uint64_t axis_size) {
     if (sketch.by == CompareBy::folded) return valid_fold(sketch.shape, block_sums_max, axis_size);
     return sketch.by != CompareBy::transitions || axis_size <= whole_bitmap_bits_max;
+}
+
+bool fits_a_message(std::uint64_t blocks, std::uint64_t sums, unsigned bits) {
+    return blocks * sums * bits <= 8 * sums_bytes_max;
 }
 
 /// Calls `visit(position)` for the positions of a cell.
@@ -123,10 +127,13 @@ Result<std::optional<DiffSketch>> AskerComparison::begin(const Comparison& their
 
 Result<DiffSums> AskerComparison::more(const DiffMore& more) {
     if (!placement_ || settled() || ++rounds_ > compare_rounds_max) return wrong("more of what was not sent");
-    if (more.count == 0 || more.first + more.count > block_sums_max) return wrong("too many sums");
+    if (more.count == 0 || more.count > block_sums_max || more.first > block_sums_max - more.count)
+        return wrong("too many sums");
+    if (!more.blocks.empty() && more.blocks.back().last() > placement_->shape().blocks)
+        return wrong("a block that is none");
+    if (!fits_a_message(count(more.blocks), more.count, placement_->shape().bits)) return wrong("too many sums");
     std::vector<std::uint64_t> blocks;
     for (const auto& run : more.blocks) {
-        if (run.last() > placement_->shape().blocks) return wrong("a block that is none");
         for (auto block = run.first; block <= run.last(); ++block) blocks.push_back(block - 1);
     }
     DiffSums sums;
@@ -256,7 +263,9 @@ Result<AnswererComparison::Reply> AnswererComparison::decode_blocks() {
     // Where many failed the estimate was too low.
     const bool many = 4 * open_.size() > placement_->shape().blocks;
     asked_ = {have, std::min(more_sums(have) + (many ? have / 2 : 0), block_sums_max - have)};
-    if (asked_.count == 0 || ++rounds_ == compare_rounds_max) return Reply(LiveDotsWanted{});
+    if (asked_.count == 0 || ++rounds_ == compare_rounds_max ||
+        !fits_a_message(open_.size(), asked_.count, placement_->shape().bits))
+        return Reply(LiveDotsWanted{});
     DiffMore more;
     more.first = asked_.first;
     more.count = asked_.count;

@@ -29,6 +29,7 @@ bool DiffSessions::begin_comparison(Session& session) {
         if (opening != nullptr) break;
     }
     Axis axis(unpinned ? host_.pinned().state().version() : session.base, theirs);
+    if (!axis.fits()) return false;
     auto mine = axis.positions(unpinned ? live_words(host_.pinned().state()) : session.live);
     session.live.clear();
     session.asking.emplace(std::move(axis), std::move(mine), session.nonce);
@@ -71,16 +72,20 @@ void DiffSessions::on_cells(const NodeKey& peer, const DiffCells& cells, std::ui
 
 void DiffSessions::on_sketch(const NodeKey& peer, const DiffSketch& sketch, std::uint64_t now_us) {
     auto* session = find(peer, sketch.session, false, now_us);
-    if (session != nullptr) reply(*session, session->answering->take(sketch), now_us);
+    if (session == nullptr) return;
+    if (session->live_sent) return fail(*session, now_us);
+    reply(*session, session->answering->take(sketch), now_us);
 }
 
 void DiffSessions::on_sums(const NodeKey& peer, const DiffSums& sums, std::uint64_t now_us) {
     auto* session = find(peer, sums.session, false, now_us);
-    if (session != nullptr) reply(*session, session->answering->take(sums), now_us);
+    if (session == nullptr) return;
+    if (session->live_sent) return fail(*session, now_us);
+    reply(*session, session->answering->take(sums), now_us);
 }
 
 void DiffSessions::reply(Session& session, Result<AnswererComparison::Reply> reply, std::uint64_t now_us) {
-    if (session.live_sent || !reply) return fail(session, now_us);
+    if (!reply) return fail(session, now_us);
     if (auto* more = std::get_if<DiffMore>(&*reply)) {
         more->session = session.id;
         return host_.send(session.peer, *more);
@@ -124,6 +129,7 @@ Result<bool> DiffSessions::find_dead(Session& session, Difference& whole) {
             Version theirs;
             for (const auto& [id, top] : whole.tops) theirs[id] = top.seen;
             Axis axis(session.base, theirs);
+            if (!axis.fits()) return malformed("more dots than are compared");
             auto mine = axis.positions(session.live);
             session.asking.emplace(std::move(axis), std::move(mine), session.nonce);
         }
@@ -135,6 +141,7 @@ Result<bool> DiffSessions::find_dead(Session& session, Difference& whole) {
         return true;
     }
     const Axis axis(session.base, session.base);
+    if (!axis.fits()) return malformed("more dots than are compared");
     auto among = axis.positions(session.answering->known()) ^ axis.positions(session.outside);
     const auto died = at_ranks(among, verdict.died);
     if (!given || !died) return malformed("a verdict that is none");

@@ -141,6 +141,7 @@ void DiffSessions::on_open(const NodeKey& peer, const DiffOpen& open, std::uint6
     half.inside_is_live = true;  // where it says anything of them
     session.outside = half.outside;
     Axis axis(open.base, session.base);
+    if (!axis.fits()) return fail(session, now_us);
     auto live = axis.positions(live_words(replica.state()));
     session.answering.emplace(std::move(axis), std::move(live), open.nonce, std::uint32_t(host_.random()));
     session.live_sent = !session.answering->worthwhile();
@@ -227,11 +228,13 @@ void DiffSessions::on_part(const NodeKey& peer, DiffPart part, std::uint64_t now
     if (session == nullptr) return;  // an ended session, or not that side's turn
     if (part.number % 2 == 1 && !part.last) host_.send(peer, DiffAck{part.session, part.finish, part.number});
     if (session->asker && !session->out.parts.empty()) return;  // a duplicate: the answer is applied already
-    const auto number = part.number;
-    const bool opens = part.comparison && session->asker && !session->asking;
     if (!take_part(*session, part)) return fail(*session, now_us);
-    if (opens && session->in.holds(number + 1)) {
-        if (!begin_comparison(*session)) return fail(*session, now_us);
+    if (session->asker && !session->asking) {
+        for (const auto& [number, held] : session->in.parts) {
+            if (!held.comparison) continue;
+            if (session->in.holds(number + 1) && !begin_comparison(*session)) return fail(*session, now_us);
+            break;
+        }
     }
     complete_if_whole(*session, now_us);
 }
@@ -275,15 +278,16 @@ void DiffSessions::complete_if_whole(Session& session, std::uint64_t now_us) {
         staged_bytes_ = 0;
         return fail(session, now_us);
     }
-    if (session.asker) return finish(session, theirs);
+    if (session.asker) return finish(session, theirs, now_us);
     host_.send(session.peer, DiffEnd{session.id, DiffEndReason::done});
     close(session);
 }
 
 /// The other half: now that the answer is applied, whatever is known to live at the answerer is compared with it.
-void DiffSessions::finish(Session& session, const Difference& theirs) {
+void DiffSessions::finish(Session& session, const Difference& theirs, std::uint64_t now_us) {
     const auto base = version_of(theirs);
     const Axis axis(base, base);
+    if (!axis.fits()) return fail(session, now_us);
     const auto live_there = joined(session.asking->known(), theirs.outside);
     const auto& replica = host_.pinned();
     auto half = answer_knowing(replica, base, {}, {});  // all but what died

@@ -121,7 +121,7 @@ class DiffSessions {
     crdt::Result<crdt::Difference> assemble(Session& session);
     crdt::Result<bool> find_dead(Session& session, crdt::Difference& whole);
     void complete_if_whole(Session& session, std::uint64_t now_us);
-    void finish(Session& session, const crdt::Difference& theirs);
+    void finish(Session& session, const crdt::Difference& theirs, std::uint64_t now_us);
 
     DiffHost& host_;
     const Limits& limits_;

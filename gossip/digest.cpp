@@ -53,7 +53,10 @@ void Engine::say_digest(const NodeKey& peer, Link& link) {
         told.seqs.set(origin, seen);
     }
     link.told_place = rises_.last();
-    for (const auto origin : std::exchange(link.stops, {})) digest.stop.push_back(origins_.name(origin));
+    for (const auto origin : std::exchange(link.stops, {})) {
+        // Meanwhile it may have become whom the tree comes from.
+        if (!trees_.comes_from(origins_.tree(origin), link.slot)) digest.stop.push_back(origins_.name(origin));
+    }
     // In an order that the message has of itself, whatever this node numbered them.
     std::sort(digest.rises.begin(), digest.rises.end(),
               [](const auto& a, const auto& b) { return a.origin < b.origin; });
@@ -80,7 +83,7 @@ void Engine::on(const NodeKey& peer, Hello& hello) {
     link.greeted = true;
     link.neighbourhood = hello.neighbourhood;
     for (const auto& [id, seq] : hello.version) learn(link, id, seq, !first);
-    if (first || ahead_of(link.heard.number, hello.number) > 0) {
+    if (first || link.lost_track || ahead_of(link.heard.number, hello.number) > 0) {
         link.heard = {{}, hello.number};
         for (const auto& [id, seq] : hello.version) link.heard.seqs.set(origins_.intern(id), seq);
         link.lost_track = false;
@@ -93,9 +96,15 @@ void Engine::on(const NodeKey& peer, Hello& hello) {
 void Engine::on(const NodeKey& peer, Digest& digest) {
     auto& link = links_.at(peer);
     const auto ahead = link.greeted ? ahead_of(link.heard.number, digest.number) : 1;
-    if (ahead <= 0) return;  // a second copy, or overtaken by a hello
+    if (ahead <= 0) {  // a second copy, or overtaken by a hello; or so many were lost that the circle is half round
+        link.lost_track = link.lost_track || (digest.summary && digest.summary->version_hash != link.known.hash());
+        if (link.lost_track) request_hello(peer, link);
+        return;
+    }
     if (digest.summary) link.neighbourhood = digest.summary->neighbourhood;
-    for (const auto& id : digest.stop) trees_.stop(origins_.tree(origins_.intern(id)), link.slot);
+    for (const auto& id : digest.stop) {
+        if (const auto origin = origins_.find(id)) trees_.stop(origins_.tree(*origin), link.slot);
+    }
     link.lost_track = link.lost_track || !link.greeted || (ahead != 1 && !mutant(Mutant::digests_are_not_counted));
     if (link.lost_track) return request_hello(peer, link);
     link.heard.number = digest.number;
@@ -207,8 +216,8 @@ void Engine::on(const NodeKey& peer, Pull& pull) {
     auto& link = links_.at(peer);
     const bool diff = diff_is_cheaper(replica_.state(), log_, pull.ranges, pull_changesets_max);
     for (const auto& range : pull.ranges) {
-        trees_.graft(origins_.tree(origins_.intern(range.origin)), link.slot);
         if (replica_.state().seen(range.origin) < range.from) continue;
+        trees_.graft(origins_.tree(origins_.intern(range.origin)), link.slot);
         if (diff || !log_.serves(range.origin, range.from)) {
             answer.gone.push_back(range.origin);
             continue;

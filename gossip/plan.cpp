@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::uint64_t differences_max = std::uint64_t{1} << 24;  // beyond, no sketch is worth a thought
 constexpr std::uint64_t sketch_bits_max = 8 * 256 * 1024;          // it fits a frame, and so does what follows
-constexpr std::uint64_t mean_256ths_max = 64 * 256;                // of a block: what its sums can tell
+constexpr std::uint64_t mean_256ths_max = 24 * 256;  // of a block: where an estimate is low its sums have room to grow
 
 /// 256 · log2(x), the fraction by a straight line (at most 0.09 bits too little).
 std::uint64_t log2_256ths(std::uint64_t x) {
@@ -36,7 +36,7 @@ void try_sums(Plan plan, std::uint64_t differences, std::uint64_t extra_bits, Pl
         if (once + extra_bits >= best.bits || once > sketch_bits_max) return;
         if (256 * plan.sums < mean) continue;
         const auto again = overflow_chance(mean, trusted(shape, plan.sums));
-        if (again > std::uint64_t{1} << 29) continue;  // an eighth of the blocks: too many rounds
+        if (again > std::uint64_t{1} << 30) continue;  // a quarter of the blocks: too many rounds
         const auto failed_256ths = shape.blocks * (again >> 8) >> 16;
         plan.bits = once + failed_256ths * (8 + shape.bits * more_sums(plan.sums)) / 256 + extra_bits;
         if (plan.bits < best.bits) best = plan;

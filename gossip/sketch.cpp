@@ -42,7 +42,7 @@ bool valid_shape(const SketchShape& shape, std::uint64_t sums, std::uint64_t axi
 
 Placement::Placement(const SketchShape& shape, std::uint64_t axis_size, std::uint64_t nonce)
     : shape_(shape), size_(axis_size), order_((1U << shape.bits) - 1) {
-    STARLING_ASSERT(axis_size > 0 && axis_size < std::uint64_t{1} << 62, "an axis has positions");
+    STARLING_ASSERT(axis_size > 0 && axis_size <= axis_positions_max, "an axis has positions");
     const auto per_block = (size_ + shape.blocks - 1) / shape.blocks;
     turns_ = (per_block + order_ - 1) / order_;
     crdt::TableHash hash({nonce, axis_size}, false);

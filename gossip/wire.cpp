@@ -12,7 +12,6 @@ using namespace crdt;
 namespace {
 
 constexpr std::size_t estimator_bytes_max = DifferenceEstimator::width_max * DifferenceEstimator::levels_max / 8;
-constexpr std::size_t sums_bytes_max = changeset_bytes_max;
 
 // The kind of a message is its place in the variant.
 template <std::size_t Kind>

@@ -18,6 +18,7 @@ namespace starling::gossip {
 
 inline constexpr std::uint64_t wire_version = 1;
 inline constexpr std::size_t message_items_max = 1 << 20;
+inline constexpr std::size_t sums_bytes_max = 512 * 1024;  ///< of a sketch's sums, or contents, in one message
 
 /// Hellos and digests are numbered together in each direction, modulo this: one that is missing is noticed.
 inline constexpr std::uint64_t digest_numbers = 128;

@@ -155,7 +155,6 @@ Commit Core::transact(const std::function<void(Tx&)>& write) {
         Tx tx(inner);
         write(tx);
         error = std::move(inner.error);
-        peer_.gather_changes(watchers_->any());
     });
     if (!commit) throw Error(error ? *error : error_of(commit.fault()));
     if (commit->wrote) {
@@ -176,8 +175,6 @@ void Core::settle() {
 gossip::Effects Core::handle(const gossip::Input& input) {
     const std::lock_guard lock(mutex_);
     const auto now = present();
-    // Who begins to watch meanwhile reads, once this lock is free, what they were not told of.
-    peer_.gather_changes(watchers_->any());
     auto effects = peer_.handle(input, now);
     for (const auto& one : effects.delivered) delivered(one, now);
     changed();

@@ -97,11 +97,6 @@ void Watchers::remove(Watcher& watcher, bool may_wait) noexcept {
     if (may_wait && home_of_thread != this) idle_.wait(lock, [&] { return running_ != &watcher; });
 }
 
-bool Watchers::any() const {
-    const std::lock_guard lock(mutex_);
-    return !watchers_.empty();
-}
-
 void Watchers::happened(const Happened& what) {
     const std::lock_guard lock(mutex_);
     for (const auto& watcher : watchers_) {

@@ -58,8 +58,6 @@ class Watchers : public std::enable_shared_from_this<Watchers> {
     /// Waits for a run of it under way, unless called on the watcher thread or without leave to wait.
     void remove(Watcher& watcher, bool may_wait) noexcept;
 
-    /// Whether anybody wants to hear of changes now.
-    bool any() const;
     /// To be called under the lock of the data. O(changes · watchers).
     void happened(const Happened& what);
     /// Runs something else on the watcher thread, in turn. Dropped when the queue holds tasks_max of them.

@@ -38,10 +38,6 @@ Result<Commit> Peer::write(gossip::Now now, const std::function<void(Transaction
     return commit;
 }
 
-void Peer::gather_changes(bool on) {
-    impl_->replica.gather_changes(on);
-}
-
 bool Peer::settle(gossip::Now now) {
     if (!impl_->replica.window_open()) return false;
     impl_->engine.settle(now);

@@ -44,9 +44,6 @@ class Peer {
     /// caller owes at once: `handle(Written{}, now)`.
     crdt::Result<Commit> write(gossip::Now now, const std::function<void(crdt::Transaction&)>& write);
 
-    /// Whether changes are gathered, for `Commit` and `Delivered`; they are until told otherwise.
-    void gather_changes(bool on);
-
     /// Closes the open window, so that the state's version and fingerprint are of one instant (rule 6), and returns
     /// whether one was open. Not inside `write`. The caller owes a `handle(Written{}, now)` as after `write`.
     bool settle(gossip::Now now);

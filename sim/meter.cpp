@@ -130,7 +130,8 @@ void Meter::seen_by_diff(Place place) {
     }
 }
 
-/// What waited for another changeset came earlier, from somebody else who knows it: the nearest of those.
+/// What waited for another changeset came earlier, from somebody else who knows it: the nearest of those; 0 where
+/// nobody runs any more who could have sent it.
 std::uint8_t Meter::hops_to(Place place, const Spreading& spreading) const {
     const auto writer = world_.place_of(spreading.origin.node);
     const auto hops_at = [&](Place peer) -> unsigned {
@@ -143,7 +144,7 @@ std::uint8_t Meter::hops_to(Place place, const Spreading& spreading) const {
     if (least == UINT8_MAX) {
         for (const auto peer : world_.network().neighbours(place)) least = std::min(least, hops_at(peer));
     }
-    return std::uint8_t(std::min<unsigned>(least + 1, UINT8_MAX));
+    return least == UINT8_MAX ? 0 : std::uint8_t(std::min<unsigned>(least + 1, UINT8_MAX - 1));
 }
 
 // -- what is known everywhere

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::array names{"full", "path", "ring", "star", "random", "regular"};
 
-Edge edge(Place a, Place b) {
+Edge edge_between(Place a, Place b) {
     return {std::min(a, b), std::max(a, b)};
 }
 
@@ -42,11 +42,11 @@ Edges regular(std::size_t nodes, Random& random, std::size_t degree) {
         std::iota(order.begin(), order.end(), Place{0});
         random.shuffle(order);
         for (std::size_t i = 0; i + 1 < nodes; ++i) {
-            for (int left = tries; left > 0 && edges.contains(edge(order[i], order[i + 1])); --left)
+            for (int left = tries; left > 0 && edges.contains(edge_between(order[i], order[i + 1])); --left)
                 std::swap(order[i + 1], order[random.between(i + 1, nodes - 1)]);
-            edges.insert(edge(order[i], order[i + 1]));
+            edges.insert(edge_between(order[i], order[i + 1]));
         }
-        edges.insert(edge(order.back(), order.front()));
+        edges.insert(edge_between(order.back(), order.front()));
     }
     return edges;
 }

@@ -52,7 +52,7 @@ class Trial {
           seed_(seed),
           resident_before_(resident_bytes()),
           random_(seed),
-          world_(world_options(plan, random_, options), random_.fork()),
+          world_{world_options(plan, random_, options), random_.fork()},  // braces: the draws come in this order
           meter_(world_),
           writers_(places(random_)),
           origins_(plan.origins, std::min<std::uint64_t>(plan.writers, plan.nodes)),

@@ -103,3 +103,38 @@ TEST_CASE("what is too much only in sum fails the whole transaction, and what st
     CHECK_FALSE(writer.replica.window_open());
     writer.replica.check();
 }
+
+TEST_CASE("a journal entry that moves when its window is cut loses nothing of the window") {
+    // It is alone in its block of seqs, and enough older blocks are empty by then to be closed up.
+    Author a({{1}, 1}), b({{2}, 2});
+    Replica reader{1};
+    const auto write = [](Author& author, const auto& operations) {
+        Transaction tx(author.replica, author.clock.next(1));
+        operations(tx);
+        REQUIRE(tx.commit());
+    };
+    const auto send = [](Author& from, Replica& to, Replica* too) {
+        const auto changeset = *from.replica.cut();
+        (void)to.apply(changeset, decode_body(changeset));
+        if (too != nullptr) (void)too->apply(changeset, decode_body(changeset));
+    };
+    const auto put = [](std::int64_t field) {
+        return [field](Transaction& tx) { Map::put(tx, "m", pack_int(field), pack_int(1)); };
+    };
+    for (std::int64_t i = 0; i < 32 * 20 - 1; ++i) write(a, put(i / 32));
+    send(a, reader, nullptr);
+    write(a, [](Transaction& tx) { Journal::append(tx, "j", pack_int(1)); });
+    for (int i = 0; i < 32; ++i) write(a, put(1000));
+    write(a, put(1001));
+    for (std::int64_t i = 0; i < 20; ++i) write(a, [i](Transaction& tx) { Map::erase(tx, "m", pack_int(i)); });
+    for (int i = 0; i < 5; ++i) {  // deeper than the window began
+        write(b, put(2000));
+        send(b, a.replica, &reader);
+    }
+    send(a, reader, nullptr);
+    CHECK(Map::items(reader.state(), "m") == Map::items(a.replica.state(), "m"));
+    CHECK(reader.state().live_count() == a.replica.state().live_count());
+    CHECK(reader.state().fingerprint() == a.replica.state().fingerprint());
+    a.replica.check();
+    reader.check();
+}

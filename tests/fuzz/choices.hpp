@@ -10,8 +10,8 @@
 #include "crdt/ids.hpp"
 
 /// One run of the target that is linked in. A property that does not hold is a STARLING_ASSERT.
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
-                                      std::size_t size);  // NOLINT(readability-identifier-naming)
+// NOLINTNEXTLINE(readability-identifier-naming): libFuzzer's name
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size);
 
 namespace starling::fuzz {
 

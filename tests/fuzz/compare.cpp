@@ -26,9 +26,9 @@ PositionSet some_set(std::uint64_t size, Choices& choices) {
 
 PositionSet some_flips(std::uint64_t size, Choices& choices) {
     PositionSet set;
-    for (Position at = choices.number(); at < size; at += 1 + choices.number()) {
-        set.append(at, 1);
-        if (!choices.more()) break;
+    for (Position at = 0, gap = choices.number(); gap < size - at; at += gap + 1, gap = choices.number()) {
+        set.append(at + gap, 1);
+        if (at + gap + 1 >= size || !choices.more()) break;
     }
     return set;
 }
@@ -40,7 +40,7 @@ Bytes perhaps_changed(Bytes bytes, Choices& choices) {
 class Story {
   public:
     explicit Story(Choices& choices) : choices_(choices) {
-        const Version version{{{{1}, 1}, 3'000 + 16 * choices.number() % 4'096}, {{{2}, 1}, 1 + choices.byte()}};
+        const Version version{{{{1}, 1}, 3'000 + 16 * choices.number() % 4'096}, {{{2}, 1}, Seq{1} + choices.byte()}};
         axis_ = Axis(version, version);
         mine_ = some_set(axis_.size(), choices);
         theirs_ = mine_ ^ some_flips(axis_.size(), choices);

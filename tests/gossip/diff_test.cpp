@@ -10,6 +10,7 @@
 #include <doctest/doctest.h>
 
 #include "crdt/codec.hpp"
+#include "crdt/limits.hpp"
 #include "crdt/views.hpp"
 #include "gossip/wire.hpp"
 #include "peer/peer.hpp"
@@ -185,4 +186,45 @@ TEST_CASE("states that are compared by sketches meet whole, whatever happens mea
     }
     CHECK(diffs > 20);
     CHECK(kinds[9] > 10);  // sketches
+}
+
+TEST_CASE("a member that claims more dots than anybody counts ends its sessions, and nothing else") {
+    const NodeKey liar{2};
+    std::uint64_t draw = 0, now_us = 1'000'000;
+    peer::Peer victim({0, {1}, {}, {}, [&draw] { return ++draw; }});
+    gossip::RefSender out;
+    gossip::RefReceiver in;
+    std::vector<gossip::Message> heard;
+    const auto take = [&](const gossip::Effects& effects) {
+        CHECK(effects.disconnect.empty());
+        for (const auto& send : effects.sends) heard.push_back(*gossip::decode(0, send.bytes, in));
+    };
+    const auto say = [&](const gossip::Message& message) {
+        now_us += 1000;
+        take(victim.handle(gossip::Received{liar, gossip::encode(0, message, out)}, {now_us, now_us}));
+    };
+    const auto last = [&]<class Kind>(Kind) { return std::get<Kind>(heard.back()); };
+    Version version;
+    gossip::DiffPart part{0, false, 0, true, {}};
+    std::vector<ReplicaId> gone;
+    for (std::uint64_t life = 1; life <= 600; ++life) {
+        const ReplicaId id{{7}, life};
+        version[id] = seq_max - 1;
+        part.piece.tops[id] = {seq_max - 1, 0};
+        gone.push_back(id);
+    }
+    take(victim.handle(gossip::LinkUp{liar}, {now_us, now_us}));
+    say(gossip::Hello{1, version, {}, 0});
+    say(gossip::Changesets{last(gossip::Pull{}).id, gone, {}});
+    part.session = last(gossip::DiffOpen{}).session;
+    say(part);  // is applied; the other half has no axis
+    CHECK(last(gossip::DiffEnd{}).reason == gossip::DiffEndReason::failed);
+    CHECK(victim.version() == version);
+
+    say(gossip::DiffOpen{4, 5, version, {}});
+    CHECK(last(gossip::DiffEnd{}).reason == gossip::DiffEndReason::failed);
+    const auto before = heard.size();
+    say(gossip::DiffSketch{4, gossip::CompareBy::sketch, {7, 1}, 1, {}, "x"});
+    CHECK(heard.size() == before);  // there is no such session
+    victim.check();
 }

@@ -26,3 +26,12 @@ TEST_CASE("on a tree our engine sends every element once over every link") {
     CHECK(replay_ours(work, {}).elements == optimum);
     CHECK(replay_ours(work, {false, 100'000}).elements == optimum);
 }
+
+TEST_CASE("on the mesh our engine sends nearly every element once to every node") {
+    const auto work = gset({"mesh"});
+    for (const Mode& mode : {Mode{}, Mode{false, 100'000}}) {
+        const auto elements = replay_ours(work, mode).elements;
+        CHECK(elements >= optimum);
+        CHECK(elements <= optimum + optimum / 10);
+    }
+}

@@ -32,6 +32,7 @@ inline std::uint64_t cases() {
 /// True when `broken(value)` is empty for all drawn values. `draw` makes one from a sim::Random, `simpler` gives what
 /// to try instead of a failing one. Where a case is large, only a `part`-th of the cases is run.
 template <class Draw, class Simpler, class Broken>
+// NOLINTNEXTLINE(performance-unnecessary-value-param): functions by name come as pointers
 bool holds_for_all(const std::string& name, Draw draw, Simpler simpler, Broken broken, std::uint64_t part = 1) {
     using Value = decltype(draw(sim::Random(0)));
     const rc::Gen<Value> values([=](const rc::Random& random, int) {
