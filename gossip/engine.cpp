@@ -23,6 +23,7 @@ Engine::Engine(Replica& replica, Clock& clock, EngineOptions options)
       limits_(options.limits),
       verify_(std::move(options.verify)),
       random_(std::move(options.random)),
+      overlay_limits_(options.overlay),
       engine_(1 + random_() % UINT32_MAX),
       trees_(limits_.inheritance),
       diffs_(*this, limits_, counters_, node_) {
@@ -33,6 +34,7 @@ Engine::Engine(Replica& replica, Clock& clock, EngineOptions options)
 Effects Engine::handle(const Input& input, Now now) {
     now_ = now;
     std::visit([&](const auto& in) { on(in); }, input);
+    perform_overlay();
     if (replica_.window_open() && !window_due_us_) window_due_us_ = now.mono_us + limits_.flush_window_us;
     timers();
     effects_.wake_us = next_deadline();
@@ -43,28 +45,38 @@ Effects Engine::handle(const Input& input, Now now) {
 // ---------------------------------------------------------------------------------------------------------------
 
 void Engine::on(const LinkUp& up) {
+    if (auto* overlay = this->overlay()) return overlay->link_up(up.peer, up.address, now_);
+    begin_link(up.peer);
+}
+
+void Engine::on(const LinkDown& down) {
+    if (auto* overlay = this->overlay()) return overlay->link_down(down.peer, now_);
+    end_link(down.peer);
+}
+
+void Engine::begin_link(const NodeKey& peer) {
     // A new connection knows nothing of the old one's numbers, and goes on with nothing that was begun on it.
-    if (links_.contains(up.peer)) on(LinkDown{up.peer});
-    auto& link = links_[up.peer];
+    end_link(peer);
+    auto& link = links_[peer];
     link.slot = trees_.up(origins_.trees(), origins_.tree_of(node_));
     link.up_since_us = now_.mono_us;
     neighbours_changed();
     link.digest_due_us = now_.mono_us + limits_.digest_idle_us;
-    link.past = pasts_.recall(up.peer);
-    greet(up.peer, link);
-    for (auto& [peer, other] : links_) {
-        if (peer != up.peer) digest_within(other, limits_.digest_busy_us);  // the neighbourhood changed
+    link.past = pasts_.recall(peer);
+    greet(peer, link);
+    for (auto& [other_peer, other] : links_) {
+        if (other_peer != peer) digest_within(other, limits_.digest_busy_us);  // the neighbourhood changed
     }
 }
 
-void Engine::on(const LinkDown& down) {
-    const auto lost = links_.find(down.peer);
+void Engine::end_link(const NodeKey& gone) {
+    const auto lost = links_.find(gone);
     if (lost == links_.end()) return;
-    auto& link = lost->second;
-    trees_.down(link.slot);
-    if (link.greeted && link.bookmark.engine != 0) pasts_.remember(down.peer, {link.bookmark, std::move(link.known)});
+    auto& ended = lost->second;
+    trees_.down(ended.slot);
+    if (ended.greeted && ended.bookmark.engine != 0) pasts_.remember(gone, {ended.bookmark, std::move(ended.known)});
     links_.erase(lost);
-    diffs_.link_down(down.peer);
+    diffs_.link_down(gone);
     neighbours_changed();
     for (auto& [peer, link] : links_) {
         digest_within(link, limits_.digest_busy_us);
@@ -74,7 +86,7 @@ void Engine::on(const LinkDown& down) {
 
 void Engine::on(const Received& received) {
     const auto at = links_.find(received.peer);
-    if (at == links_.end()) return;  // it went down meanwhile
+    if (at == links_.end()) return received_idle(received);
     auto& link = at->second;
     link.bytes_in += received.bytes.size();
     ++link.messages_in;
@@ -97,7 +109,66 @@ void Engine::on(const Received& received) {
         default:
             ++counters_.malformed;
             report("malformed message from " + short_name(received.peer) + ": " + message.fault().what);
-            effects_.disconnect.push_back(received.peer);
+            effects_.disconnect.push_back({received.peer, true, "it breaks the protocol"});
+    }
+}
+
+// -- the overlay
+// ---------------------------------------------------------------------------------------------------------
+
+/// nullptr without one.
+Overlay* Engine::overlay() {
+    if (overlay_limits_ && !overlay_) overlay_ = std::make_unique<Overlay>(node_, *overlay_limits_, random_, now_);
+    return overlay_.get();
+}
+
+void Engine::on(const Candidate& candidate) {
+    if (auto* overlay = this->overlay()) overlay->candidate(candidate.peer, now_);
+}
+
+void Engine::on(const ConnectFailed& failed) {
+    if (auto* overlay = this->overlay()) overlay->connect_failed(failed.peer, now_);
+}
+
+void Engine::on(const NodeKey& peer, OverlayMessage& message) {
+    if (auto* overlay = this->overlay()) overlay->received(peer, message, now_);
+}
+
+/// The link went down meanwhile, or it carries no data (yet): then only the overlay's messages count on it.
+void Engine::received_idle(const Received& received) {
+    if (!overlay_) return;
+    RefReceiver none;
+    auto message = decode(replica_.space(), received.bytes, none);
+    if (!message) return;
+    if (const auto* about_links = std::get_if<OverlayMessage>(&*message))
+        overlay_->received(received.peer, *about_links, now_);
+}
+
+void Engine::perform_overlay() {
+    if (!overlay_) return;
+    for (auto& action : overlay_->take_actions()) {
+        switch (action.kind) {
+            case OverlayAction::Kind::say: {
+                RefSender none;
+                auto bytes = encode(replica_.space(), *action.message, none);
+                counters_.bytes_sent += bytes.size();
+                counters_.overlay_bytes_sent += bytes.size();
+                effects_.sends.push_back({action.peer, std::move(bytes)});
+                break;
+            }
+            case OverlayAction::Kind::connect:
+                effects_.connect.push_back({action.peer, std::move(action.address)});
+                break;
+            case OverlayAction::Kind::disconnect:
+                effects_.disconnect.push_back({action.peer, false, action.why});
+                break;
+            case OverlayAction::Kind::activate:
+                begin_link(action.peer);
+                break;
+            case OverlayAction::Kind::deactivate:
+                end_link(action.peer);
+                break;
+        }
     }
 }
 
@@ -175,6 +246,10 @@ void Engine::wrote(Changes changes, Now now) {
 
 void Engine::timers() {
     const auto now = now_.mono_us;
+    if (auto* overlay = this->overlay(); overlay != nullptr && overlay->due_us() <= now) {
+        overlay->tick(now_);
+        perform_overlay();
+    }
     if (window_due_us_ && *window_due_us_ <= now) cut_window();
     if (push_due_us_ && *push_due_us_ <= now) push_gathered();
     diffs_.tick(now);
@@ -195,6 +270,7 @@ std::optional<std::uint64_t> Engine::next_deadline() const {
     std::optional<std::uint64_t> least = window_due_us_;
     const auto at = [&](std::uint64_t us) { least = std::min(least.value_or(UINT64_MAX), us); };
     if (push_due_us_) at(*push_due_us_);
+    if (overlay_) at(overlay_->due_us());
     if (const auto deadline = diffs_.deadline_us()) at(*deadline);
     for (const auto& [peer, link] : links_) {
         at(link.digest_due_us);
@@ -238,6 +314,7 @@ Status Engine::status() const {
     status.waiting = waiting_.size();
     status.staged_bytes = diffs_.staged_bytes();
     status.full_mesh = full_mesh();
+    if (overlay_) status.overlay = overlay_->status();
     status.faults = faults_;
     return status;
 }
@@ -249,6 +326,10 @@ void Engine::check() const {
     rises_.check();
     trees_.check();
     pasts_.check();
+    if (overlay_) {
+        overlay_->check();
+        for (const auto& [peer, link] : links_) STARLING_ASSERT(overlay_->active(peer), "active links carry the data");
+    }
     STARLING_ASSERT(waiting_.bytes() <= limits_.waiting_bytes_max, "what waits is bounded");
     for (const auto& [peer, link] : links_) {
         Fingerprint hash;

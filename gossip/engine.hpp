@@ -7,6 +7,7 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <set>
 #include <span>
 
@@ -16,6 +17,7 @@
 #include "gossip/link.hpp"
 #include "gossip/log.hpp"
 #include "gossip/origins.hpp"
+#include "gossip/overlay.hpp"
 #include "gossip/trees.hpp"
 #include "gossip/waiting.hpp"
 
@@ -26,6 +28,8 @@ struct EngineOptions {
     Limits limits;
     Verifier verify;                        ///< empty: accept
     std::function<std::uint64_t()> random;  ///< lives and names of sessions
+    /// Decides on the links; without one, every link that is up is used and none is asked for.
+    std::optional<OverlayLimits> overlay = {};
 };
 
 /// Invariants: those of its parts; what a link is told of this node's version was true at an instant when no window was
@@ -59,6 +63,14 @@ class Engine final : private DiffHost {
     void on(const Tick&) {}
     void on(const Written&) {}
     void on(const Flush&) { push_gathered(); }
+    void on(const Candidate& candidate);
+    void on(const ConnectFailed& failed);
+    void on(const crdt::NodeKey& peer, OverlayMessage& message);
+    void received_idle(const Received& received);
+    Overlay* overlay();
+    void perform_overlay();
+    void begin_link(const crdt::NodeKey& peer);
+    void end_link(const crdt::NodeKey& peer);
     void timers();
     std::optional<std::uint64_t> next_deadline() const;
     void report(std::string fault);
@@ -132,11 +144,13 @@ class Engine final : private DiffHost {
     Limits limits_;
     Verifier verify_;
     std::function<std::uint64_t()> random_;
+    std::optional<OverlayLimits> overlay_limits_;
 
     Now now_;  ///< of the input being handled
     Effects effects_;
-    std::map<crdt::NodeKey, Link> links_;
-    std::uint64_t neighbourhood_ = 0;  ///< of the links as they are
+    std::map<crdt::NodeKey, Link> links_;  ///< that carry data; with an overlay, its active view
+    std::uint64_t neighbourhood_ = 0;      ///< of the links as they are
+    std::unique_ptr<Overlay> overlay_;     ///< made with the first input, which tells the time
     Origins origins_;
     Rises rises_;
     std::uint64_t engine_;  ///< the places in `rises_` are this engine's

@@ -12,10 +12,12 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
 #include "crdt/replica.hpp"
+#include "gossip/overlay_limits.hpp"
 #include "gossip/trees.hpp"
 
 namespace starling::gossip {
@@ -29,6 +31,7 @@ struct Now {
 // -- inputs
 struct LinkUp {
     crdt::NodeKey peer;
+    crdt::Bytes address{};  ///< where the peer listens; only an overlay asks for it
 };
 struct LinkDown {
     crdt::NodeKey peer;
@@ -43,12 +46,25 @@ struct Tick {};
 struct Written {};
 /// Cut the window now and send what gathered for the links, whatever their age.
 struct Flush {};
-using Input = std::variant<LinkUp, LinkDown, Received, Tick, Written, Flush>;
+/// A member was heard of and could be linked. Without an overlay (peer/peer.hpp) nothing comes of it.
+struct Candidate {
+    PeerAddress peer;
+};
+/// What `Effects::connect` asked for did not come to a link.
+struct ConnectFailed {
+    crdt::NodeKey peer;
+};
+using Input = std::variant<LinkUp, LinkDown, Received, Tick, Written, Flush, Candidate, ConnectFailed>;
 
 // -- effects
 struct Send {
     crdt::NodeKey peer;
     crdt::Bytes bytes;
+};
+struct Disconnect {
+    crdt::NodeKey peer;
+    bool broke_protocol = false;  ///< else the link is simply not wanted
+    std::string_view why;         ///< for people; a literal
 };
 /// One changeset's or one diff's changes, whole (rule 3).
 struct Delivered {
@@ -56,12 +72,13 @@ struct Delivered {
     std::optional<crdt::ReplicaId> origin;  ///< nothing for a state diff, which holds many
     bool written_here = false;              ///< by a transaction of this node, just now
 };
-/// What the driver does with them, in this order: hand `persist` to the store, then do the rest; in durable mode a send
-/// marked by the store's issue waits for it (rule 9).
+/// What the driver does with them, in this order: hand `persist` to the store, then do the rest, disconnects before
+/// connects; in durable mode a send marked by the store's issue waits for it (rule 9).
 struct Effects {
     std::vector<std::shared_ptr<const crdt::Changeset>> persist;  ///< applied or cut, in order
     std::vector<Send> sends;                                      ///< in order, for each peer
-    std::vector<crdt::NodeKey> disconnect;                        ///< peers whose bytes break the protocol
+    std::vector<Disconnect> disconnect;                           ///< after the sends
+    std::vector<PeerAddress> connect;                             ///< LinkUp or ConnectFailed is to follow
     std::vector<Delivered> delivered;                             ///< for watchers, after the engine returned
     std::optional<std::uint64_t> wake_us;                         ///< tick no later than this monotonic time
 };
@@ -109,7 +126,8 @@ struct Counters {
     std::uint64_t changesets_sent = 0, changesets_received = 0, changesets_redundant = 0;
     std::uint64_t changesets_waited = 0;     ///< for what they depend on, each time
     std::uint64_t changeset_bytes_sent = 0;  ///< bodies and headers, without digests and requests
-    std::uint64_t control_bytes_sent = 0;    ///< everything else
+    std::uint64_t control_bytes_sent = 0;    ///< everything else about data
+    std::uint64_t overlay_bytes_sent = 0;    ///< about links
     std::uint64_t bytes_sent = 0;            ///< messages of every kind, as encoded for their links
     std::uint64_t body_bytes_applied = 0;  ///< bodies of the changesets that became part of the state, own and others'
     std::uint64_t pulls = 0, diffs = 0, diffs_failed = 0;
@@ -124,6 +142,7 @@ struct Status {
     Counters counters;
     std::size_t log_bytes = 0, waiting_bytes = 0, staged_bytes = 0;
     std::size_t waiting = 0;
+    std::optional<OverlayStatus> overlay;
     bool full_mesh = false;           ///< all links see the same nodes: the origin sends to all and nobody forwards
     std::vector<std::string> faults;  ///< the newest few, in words
 };

@@ -355,6 +355,13 @@ void read(FrameReader& in, DiffCells& cells, SpaceId) {
     cells.contents = in.bin(sums_bytes_max);
 }
 
+void write(Writer& out, const OverlayMessage& message, RefSender&) {
+    write_overlay(out, message);
+}
+void read(FrameReader& in, OverlayMessage& message, SpaceId) {
+    message = read_overlay(in);
+}
+
 template <std::size_t Kind = 0>
 Message read_kind(std::size_t kind, FrameReader& in, SpaceId space) {
     if constexpr (Kind < std::variant_size_v<Message>) {

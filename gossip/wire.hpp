@@ -10,6 +10,7 @@
 
 #include "crdt/difference.hpp"
 #include "crdt/result.hpp"
+#include "gossip/overlay_messages.hpp"
 #include "gossip/plan.hpp"
 #include "gossip/refs.hpp"
 
@@ -185,7 +186,7 @@ struct DiffCells {
 };
 
 using Message = std::variant<Hello, Digest, HelloRequest, Changesets, Pull, DiffOpen, DiffPart, DiffAck, DiffEnd,
-                             DiffSketch, DiffMore, DiffSums, DiffCells>;
+                             DiffSketch, DiffMore, DiffSums, DiffCells, OverlayMessage>;
 
 /// The bytes of a message on a link.
 crdt::Bytes encode(crdt::SpaceId space, const Message& message, RefSender& refs);

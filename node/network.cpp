@@ -161,7 +161,7 @@ void Network::perform(const gossip::Effects& effects) {
         if (!sent && send.bytes.size() > net::frame_bytes_default && !std::exchange(told_of_size_, true))
             log_(LogLevel::error, "a message is larger than a frame: the mesh has too many lives to sync any more");
     }
-    for (const auto& peer : effects.disconnect) {
+    for (const auto& [peer, broke_protocol, why] : effects.disconnect) {
         log_(LogLevel::warning, crdt::short_name(peer) + " breaks the protocol and is kept out for a while");
         penalised_[peer] = net::Clock::now() + penalty_ms;
     }

@@ -10,8 +10,9 @@ using namespace crdt;
 struct Peer::Impl {
     explicit Impl(Options options)
         : replica(options.space, {options.random(), options.random()}),
-          engine(replica, clock, {options.node, options.limits, std::move(options.verify), std::move(options.random)}) {
-    }
+          engine(
+              replica, clock,
+              {options.node, options.limits, std::move(options.verify), std::move(options.random), options.overlay}) {}
 
     Replica replica;
     Clock clock;

@@ -17,6 +17,8 @@ struct Options {
     gossip::Limits limits;
     gossip::Verifier verify;                ///< empty: accept
     std::function<std::uint64_t()> random;  ///< lives and nonces; injected, so that a simulation repeats
+    /// Decides on the links; without one, every link that is up is used and none is asked for.
+    std::optional<gossip::OverlayLimits> overlay = {};
 };
 
 /// What a committed transaction has become part of.

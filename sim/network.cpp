@@ -6,7 +6,7 @@ namespace starling::sim {
 
 namespace {
 
-Edge edge(Place a, Place b) {
+Edge edge_between(Place a, Place b) {
     return {std::min(a, b), std::max(a, b)};
 }
 
@@ -53,7 +53,7 @@ Network::Link& Network::add(Place a, Place b) {
                                         [&, other = peer](const Neighbour& known) { return known.peer > other; });
         neighbours.insert(place, {peer, at});
     }
-    edges_.insert(edge(a, b));
+    edges_.insert(edge_between(a, b));
     auto& link = links_[at] = {};
     for (auto& end : link.ends) end.delay_us = random_.between(options_.delay_us_min, options_.delay_us_max);
     return link;
@@ -67,7 +67,7 @@ void Network::forget(Place a, Place b) {
         if (node == a) free_links_.push_back(place->link);
         neighbours.erase(place);
     }
-    edges_.erase(edge(a, b));
+    edges_.erase(edge_between(a, b));
 }
 
 bool Network::up(Place at, Place peer) const {
@@ -94,23 +94,26 @@ void Network::start() {
     for (const auto& [a, b] : edges_) connect(a, b);
 }
 
-void Network::dial(Place a, Place b) {
-    STARLING_ASSERT(a != b && a < nodes_.size() && b < nodes_.size(), "a link joins two nodes");
-    const bool refused = parted(a, b) || parted(b, a) || !nodes_[a].alive || !nodes_[b].alive;
-    if (find(a, b) == nullptr) {
-        if (refused && !options_.redials) {
-            ++faults_["unreachable"];
-            return;
-        }
-        auto& link = add(a, b);
-        end_of(link, b, a).blocked = parted(a, b);
-        end_of(link, a, b).blocked = parted(b, a);
+void Network::dial(Place from, Place to) {
+    STARLING_ASSERT(from != to && from < nodes_.size() && to < nodes_.size(), "a link joins two nodes");
+    const auto* known = find(from, to);
+    const bool refused = parted(from, to) || parted(to, from) || !nodes_[from].alive || !nodes_[to].alive ||
+                         (known != nullptr && (known->blocked() || known->dying));
+    if (refused && !options_.redials) {
+        ++faults_["unreachable"];
+        queue_.at(queue_.now_us() + options_.connect_us_max, {Event::Kind::connect_failed, from, to, 0, 0, {}});
+        return;
     }
-    connect(a, b);
+    if (known == nullptr) {
+        auto& link = add(from, to);
+        end_of(link, to, from).blocked = parted(from, to);
+        end_of(link, from, to).blocked = parted(to, from);
+    }
+    connect(from, to);
 }
 
 void Network::dial_soon(Place a, Place b) {
-    const auto [low, high] = edge(a, b);
+    const auto [low, high] = edge_between(a, b);
     queue_.at(queue_.now_us() + random_.below(options_.redial_us_max + 1), {Event::Kind::dial, low, high, 0, 0, {}});
 }
 
@@ -179,6 +182,7 @@ void Network::send(Place from, Place to, crdt::Bytes bytes) {
 }
 
 bool Network::happens(const Event& event) {
+    if (event.kind == Event::Kind::connect_failed) return nodes_[event.to].alive;
     auto* found = find(event.to, event.from);
     if (found == nullptr) return false;
     if (event.kind == Event::Kind::dial) {
@@ -237,7 +241,7 @@ void Network::ended(Link& link, Place a, Place b) {
     link.live = false;
     if (options_.redials) {
         dial_soon(a, b);
-    } else {
+    } else if (!link.blocked()) {
         forget(a, b);
     }
 }
@@ -265,7 +269,8 @@ void Network::block(Place a, Place b) {
 }
 
 void Network::block_way(Place from, Place to) {
-    auto& link = this->link(from, to);
+    auto* found = find(from, to);
+    auto& link = found != nullptr ? *found : add(from, to);
     if (!end_of(link, to, from).blocked) silence(link, to, from);
 }
 
@@ -279,7 +284,7 @@ void Network::silence(Link& link, Place at, Place peer) {
 }
 
 void Network::unblock(Place a, Place b) {
-    if (link(a, b).blocked()) clear_block(a, b);
+    if (const auto* link = find(a, b); link != nullptr && link->blocked()) clear_block(a, b);
 }
 
 /// Ends that have not noticed never will.
@@ -292,7 +297,11 @@ void Network::clear_block(Place a, Place b) {
     const bool whole = link.live && !link.dying && link.ends[0].up && link.ends[1].up;
     if (whole) return;
     lose(link, a, b);
-    if (options_.redials) dial_soon(a, b);
+    if (options_.redials) {
+        dial_soon(a, b);
+    } else if (!link.live) {
+        forget(a, b);
+    }
 }
 
 bool Network::parted(Place from, Place to) const {
@@ -312,7 +321,7 @@ void Network::split(const std::vector<bool>& marked, bool one_way) {
 
 void Network::rejoin() {
     split_ = false;
-    for (const auto& [a, b] : edges_) unblock(a, b);
+    for (const auto& [a, b] : Edges(edges_)) unblock(a, b);  // which may forget some
 }
 
 // -- nodes
@@ -327,7 +336,7 @@ void Network::node_down(Place place) {
         link.dying = true;
         if (!end_of(link, peer, place).up) {  // nobody is left to notice
             link.live = false;
-            if (!options_.redials) forget(place, peer);
+            if (!options_.redials && !link.blocked()) forget(place, peer);
         } else if (random_.chance(500)) {
             notice(link, peer, place, options_.notice_us_max);  // the system closed its connections
         } else {

@@ -34,6 +34,7 @@ struct NetworkOptions {
     std::uint64_t notice_us_max = 20'000;        ///< until an end notices a clean cut
     std::uint64_t redial_us_max = 100'000;       ///< until a lost link is dialled again
     bool redials = true;  ///< else a lost link is forgotten, and whoever wants it calls `dial` again
+    std::uint64_t connect_us_max = 1'500'000;  ///< until whoever dialled in vain hears of it, where nobody redials
 };
 
 /// How many faults have fired, by name.
@@ -55,14 +56,15 @@ class Network {
 
     // -- links that come and go
     /// A connection from here on, unless there is one. Where a node is down or a partition lies between, nothing comes
-    /// of it until the network dials again.
-    void dial(Place a, Place b);
+    /// of it until the network dials again; where it does not, `from` hears of a connect_failed in the end, as a rule.
+    void dial(Place from, Place to);
     /// One end drops the link: it does not want it any more, or the peer breaks the protocol.
     void hang_up(Place at, Place peer);
 
     // -- faults
     /// The connection is lost; both ends notice soon, and it is dialled again.
     void cut(Place a, Place b);
+    /// Also keeps apart two that have no link.
     void block(Place a, Place b);
     /// What goes from one end to the other vanishes; the other direction carries.
     void block_way(Place from, Place to);

@@ -21,7 +21,7 @@ namespace starling::sim {
 using Place = std::size_t;
 
 struct Event {
-    enum class Kind : std::uint8_t { deliver, link_up, link_down, dial, tick, resume, script };
+    enum class Kind : std::uint8_t { deliver, link_up, link_down, dial, connect_failed, tick, resume, script };
     Kind kind{};
     Place to = 0;                   ///< whom it happens to; scripts: a number of their own
     Place from = 0;                 ///< the other end of the link

@@ -79,7 +79,8 @@ class Scenario {
     static WorldOptions world_options(const Config& config, Random& random) {
         WorldOptions options;
         options.nodes = config.nodes;
-        options.edges = edges_of(config.topology, config.nodes, random);
+        if (!config.overlay) options.edges = edges_of(config.topology, config.nodes, random);
+        options.overlay = config.overlay;
         options.network = config.network;
         options.limits = config.limits;
         options.skew_us_max = config.skew_us_max;
@@ -175,9 +176,14 @@ class Scenario {
         const auto end_us = outage_end_us();
         std::vector<bool> side;
         while (side.size() < config_.nodes) side.push_back(random_.chance(500));
-        for (const auto& edge : world_.network().edges()) {
+        for (const auto& edge : possible_edges()) {
             if (side[edge.first] != side[edge.second]) block_until(edge, end_us);
         }
+    }
+
+    /// An overlay may dial anybody.
+    Edges possible_edges() {
+        return config_.overlay ? edges_of(Topology::full, config_.nodes, random_) : world_.network().edges();
     }
 
     const Edge* any_edge() {
@@ -213,7 +219,7 @@ class Scenario {
     void heal() {
         healed_us_ = world_.now_us();
         world_.network().calm();
-        for (const auto& [a, b] : world_.network().edges()) world_.network().unblock(a, b);
+        for (const auto& [a, b] : possible_edges()) world_.network().unblock(a, b);
         for (Place place = 0; place < config_.nodes; ++place) {
             if (world_.peer(place) == nullptr) world_.restart(place);
         }

@@ -32,8 +32,10 @@ struct Config {
     gossip::Limits limits;
     std::uint64_t skew_us_max = 2'000;  ///< of wall clocks
     std::uint64_t check_every = 16;     ///< see Checker
-    World::Tamper tamper;               ///< see World
-    std::ostream* trace = nullptr;      ///< every event in words, as it happens
+    /// Decides on the links, whatever the topology says.
+    std::optional<gossip::OverlayLimits> overlay = {};
+    World::Tamper tamper;           ///< see World
+    std::ostream* trace = nullptr;  ///< every event in words, as it happens
 
     /// Everything else drawn from the seed: topology, faults of the links, and sizes small enough that logs end, pulls
     /// and diffs take several messages, and waiting changesets are evicted.

@@ -8,6 +8,18 @@ namespace {
 
 constexpr std::uint64_t epoch_us = 1'700'000'000'000'000;  // virtual time 0 on a right clock
 constexpr std::size_t place_byte = 28;                     // of a node key: the last four bytes are the place
+constexpr std::size_t introductions = 2;                   // of others, when a node with an overlay starts
+
+NetworkOptions network_options(const WorldOptions& options) {
+    auto network = options.network;
+    if (options.overlay) network.redials = false;
+    return network;
+}
+
+/// Addresses of this world are keys.
+crdt::Bytes address_of(const crdt::NodeKey& key) {
+    return {reinterpret_cast<const char*>(key.data()), key.size()};
+}
 
 class PeerStation final : public Station {
   public:
@@ -30,7 +42,7 @@ World::World(const WorldOptions& options, Random random)
     : random_(random),
       options_(options),
       nodes_(options.nodes),
-      network_(queue_, options.edges, options.nodes, options.network, random_.fork()) {
+      network_(queue_, options.edges, options.nodes, network_options(options), random_.fork()) {
     for (Place place = 0; place < nodes_.size(); ++place) {
         auto& node = nodes_[place];
         node.key[0] = std::uint8_t(random_.below(256));  // the order of keys is not that of places
@@ -43,6 +55,15 @@ World::World(const WorldOptions& options, Random random)
 void World::start() {
     for (Place place = 0; place < nodes_.size(); ++place) boot(place);
     network_.start();
+    for (Place place = 0; place < nodes_.size(); ++place) introduce(place);
+}
+
+void World::introduce(Place place) {
+    if (!options_.overlay || nodes_.size() < 2) return;
+    for (std::size_t i = 0; i < introductions; ++i) {
+        const auto& other = nodes_[(place + random_.between(1, nodes_.size() - 1)) % nodes_.size()].key;
+        handle(place, gossip::Candidate{{other, address_of(other)}});
+    }
 }
 
 void World::boot(Place place) {
@@ -51,8 +72,12 @@ void World::boot(Place place) {
     if (options_.station) {
         node.station = options_.station(place, node.key, std::move(random));
     } else {
-        node.station = std::make_unique<PeerStation>(
-            peer::Options{.node = node.key, .limits = options_.limits, .verify = {}, .random = std::move(random)});
+        peer::Options options;
+        options.node = node.key;
+        options.limits = options_.limits;
+        options.random = std::move(random);
+        options.overlay = options_.overlay;
+        node.station = std::make_unique<PeerStation>(std::move(options));
     }
     node.peer = node.station->peer();
     node.wake_us = UINT64_MAX;
@@ -136,7 +161,10 @@ void World::happen(Event& event) {
     const auto& peer = nodes_[event.from].key;
     if (event.kind == Event::Kind::link_up) {
         trace_.add(queue_.now_us(), "link up to", event.to, event.from);
-        handle(event.to, gossip::LinkUp{peer});
+        handle(event.to, gossip::LinkUp{peer, address_of(peer)});
+    } else if (event.kind == Event::Kind::connect_failed) {
+        trace_.add(queue_.now_us(), "cannot reach", event.to, event.from);
+        handle(event.to, gossip::ConnectFailed{peer});
     } else if (event.kind == Event::Kind::link_down) {
         trace_.add(queue_.now_us(), "link down to", event.to, event.from);
         handle(event.to, gossip::LinkDown{peer});
@@ -156,7 +184,8 @@ void World::handle(Place place, const gossip::Input& input) {
         const auto to = place_of(send.peer);
         network_.send(place, to, tamper ? tamper(place, to, std::move(send.bytes)) : std::move(send.bytes));
     }
-    for (const auto& peer : effects.disconnect) network_.hang_up(place, place_of(peer));
+    for (const auto& disconnect : effects.disconnect) network_.hang_up(place, place_of(disconnect.peer));
+    for (const auto& connect : effects.connect) network_.dial(place, place_of(connect.node));
     if (effects.wake_us && *effects.wake_us < node.wake_us) {
         node.wake_us = std::max(*effects.wake_us, queue_.now_us());
         queue_.at(node.wake_us, {Event::Kind::tick, place, place, ++node.timer, 0, {}});
@@ -199,6 +228,7 @@ void World::restart(Place place) {
     trace_.add(queue_.now_us(), "restarts", place);
     boot(place);
     network_.node_up(place);
+    introduce(place);
 }
 
 void World::pause(Place place, std::uint64_t until_us) {

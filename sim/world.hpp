@@ -7,6 +7,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "peer/peer.hpp"
@@ -23,6 +24,8 @@ struct WorldOptions {
     gossip::Limits limits;
     std::uint64_t skew_us_max = 2'000;  ///< wall clocks are wrong by up to this, either way
     StationMaker station;               ///< empty: a peer at every place
+    /// Decides on the links, in place of edges. A node hears of a few others when it starts.
+    std::optional<gossip::OverlayLimits> overlay = {};
 };
 
 /// What a node has around its peer. Called in the order of attachment, right after the peer returned.
@@ -47,7 +50,7 @@ class World {
     World& operator=(const World&) = delete;
 
     void attach(Observer& observer) { observers_.push_back(&observer); }
-    /// Starts every node and dials every link.
+    /// Starts every node and dials every edge.
     void start();
 
     std::size_t nodes() const { return nodes_.size(); }
@@ -111,6 +114,7 @@ class World {
     };
 
     void boot(Place place);
+    void introduce(Place place);
     gossip::Now now(Place place) const;
     void handle(Place place, const gossip::Input& input);
     void happen(Event& event);

@@ -67,7 +67,12 @@ std::vector<gossip::Message> messages(std::mt19937_64& random) {
         gossip::DiffSums{5, "further sums"},
         gossip::DiffCells{5, {{4, 1}, {400, 2}, {500, 1}}, "contents"},
         gossip::DiffAck{5, true, 0},
-        gossip::DiffEnd{5, gossip::DiffEndReason::busy}};
+        gossip::DiffEnd{5, gossip::DiffEndReason::busy},
+        gossip::OverlayMessage{gossip::Shuffle{{actor(0).node}, "10.0.0.1:1", 3, {{actor(1).node, "10.0.0.2:1", 9}}}},
+        gossip::OverlayMessage{gossip::Answer{gossip::AskVerdict::refused, true, {{actor(1).node, "10.0.0.2:1", 9}}}},
+        gossip::OverlayMessage{gossip::Ask{gossip::AskPurpose::probe, {7, 9}}},
+        gossip::OverlayMessage{gossip::Pulse{{7, 9}}},
+        gossip::OverlayMessage{gossip::Farewell{{{actor(1).node, "10.0.0.2:1", 9}}}}};
 }
 
 void add_messages(const std::filesystem::path& root, std::mt19937_64& random) {
