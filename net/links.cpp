@@ -33,10 +33,7 @@ Sent Links::write(ConnectionId id, Connection& connection, FrameKind kind, Bytes
 
 void Links::dial(const DialTarget& target) {
     auto dialled = dialler_.dial(target.address, target.curve);
-    if (!dialled) {
-        peers_.dial_failed(target.node, now_);
-        return;
-    }
+    if (!dialled) return dial_failed(target.node);
     Connection connection;
     connection.stage = Stage::welcome_awaited;
     connection.ends = {settings_.curve, target.curve};
@@ -48,6 +45,25 @@ void Links::dial(const DialTarget& target) {
     dialling_.emplace(target.node, *dialled);
     connections_.emplace(*dialled, std::move(connection));
     peers_.set_engaged(target.node, true, now_);
+}
+
+void Links::dial_failed(const NodeKey& peer) {
+    peers_.dial_failed(peer, now_);
+    if (settings_.on_demand) events_.push_back(DialFailed{peer});
+}
+
+void Links::connect(const NodeKey& peer, const std::string& address) {
+    if (up_.contains(peer) || dialling_.contains(peer) || welcoming_.contains(peer)) return;
+    const bool full = up_.size() + dialling_.size() >= settings_.links_max;
+    if (full || !peers_.ask_for(peer, address, now_)) events_.push_back(DialFailed{peer});
+}
+
+void Links::disconnect(const NodeKey& peer, const std::string& reason) {
+    if (auto at = up_.find(peer); at != up_.end()) drop(ConnectionId(at->second), reason);
+}
+
+void Links::heard(const NodeKey& peer, const std::string& address) {
+    if (settings_.on_demand && !up_.contains(peer) && !blocked_.contains(peer)) events_.push_back(Heard{peer, address});
 }
 
 void Links::pump(Clock::time_point now) {
@@ -240,7 +256,7 @@ void Links::drop(ConnectionId id, const std::string& reason, bool still_open) {
         peers_.link_lost(peer, now_);
     } else if (stage == Stage::welcome_awaited) {
         dialling_.erase(peer);
-        peers_.dial_failed(peer, now_);
+        dial_failed(peer);
     } else {
         welcoming_.erase(peer);
     }
@@ -280,7 +296,10 @@ bool Links::send(const NodeKey& peer, BytesView bytes) {
 }
 
 void Links::set_blocked(std::set<NodeKey> peers) {
-    blocked_ = std::move(peers);
+    const auto before = std::exchange(blocked_, std::move(peers));
+    for (const NodeKey& peer : before) {
+        if (const auto address = peers_.address_of(peer)) heard(peer, *address);
+    }
     peers_.set_paused(blocked_, now_);
     for (const NodeKey& peer : blocked_) {
         for (const auto* table : {&up_, &dialling_, &welcoming_}) {

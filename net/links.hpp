@@ -40,6 +40,7 @@ class Links final : public ConnectionSink {
         Milliseconds handshake_ms_max{};
         Milliseconds heartbeat_ms{};
         Milliseconds heartbeat_timeout_ms{};
+        bool on_demand = false;
     };
     Links(const Settings& settings, const MeshSecret& mesh, Listener& listener, Dialler& dialler, PeerTable& peers)
         : settings_(settings), door_(mesh, settings.self), listener_(listener), dialler_(dialler), peers_(peers) {}
@@ -53,6 +54,10 @@ class Links final : public ConnectionSink {
     void pump(Clock::time_point now);
     bool send(const NodeKey& peer, BytesView bytes);
     void set_blocked(std::set<NodeKey> peers);
+    // On demand:
+    void connect(const NodeKey& peer, const std::string& address);
+    void disconnect(const NodeKey& peer, const std::string& reason);
+    void heard(const NodeKey& peer, const std::string& address);
 
     bool linked(const NodeKey& peer) const { return up_.contains(peer); }
     bool blocked(const NodeKey& peer) const { return blocked_.contains(peer); }
@@ -91,6 +96,7 @@ class Links final : public ConnectionSink {
     void look_at_links();
 
     void dial(const DialTarget& target);
+    void dial_failed(const NodeKey& peer);
     void raise(ConnectionId id);
     void drop(ConnectionId id, const std::string& reason, bool still_open = true);
     void forget_peer_if_idle(const NodeKey& peer);

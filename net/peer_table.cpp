@@ -4,6 +4,8 @@
 
 #include <sodium.h>
 
+#include "net/address.hpp"
+
 namespace starling::net {
 
 bool StampWindow::take(std::uint64_t stamp) {
@@ -70,7 +72,7 @@ bool PeerTable::add_address(Peer& peer, const std::string& address) {
 
 void PeerTable::schedule(const NodeKey& node, Peer& peer, Clock::time_point now) {
     peer.next_dial = own_ < node ? now : now + jittered(head_start_ms);
-    if (!peer.engaged && !peer.paused) due_no_later_than(peer.next_dial);
+    if (waits(peer)) due_no_later_than(peer.next_dial);
 }
 
 PeerTable::Heard PeerTable::hear(const Beacon& beacon, const std::string& address, Clock::time_point now) {
@@ -103,7 +105,7 @@ void PeerTable::set_engaged(const NodeKey& node, bool engaged, Clock::time_point
     if (at == peers_.end() || at->second.engaged == engaged) return;
     at->second.engaged = engaged;
     at->second.heard_at = now;
-    if (!engaged && !at->second.paused) due_no_later_than(at->second.next_dial);
+    if (waits(at->second)) due_no_later_than(at->second.next_dial);
 }
 
 void PeerTable::set_paused(const std::set<NodeKey>& nodes, Clock::time_point now) {
@@ -119,15 +121,35 @@ void PeerTable::set_paused(const std::set<NodeKey>& nodes, Clock::time_point now
     }
 }
 
+bool PeerTable::ask_for(const NodeKey& node, const std::string& address, Clock::time_point now) {
+    Peer* peer = find_or_add(node, now);
+    if (peer == nullptr || peer->paused || !parse_host_port(address)) return false;
+    std::erase(peer->addresses, address);
+    if (peer->addresses.size() == addresses_per_peer_max) peer->addresses.pop_back();
+    peer->addresses.insert(peer->addresses.begin(), address);
+    peer->heard_at = now;
+    peer->wanted = true;
+    peer->next_dial = now;
+    if (waits(*peer)) due_no_later_than(now);
+    return true;
+}
+
+std::optional<std::string> PeerTable::address_of(const NodeKey& node) const {
+    const auto at = peers_.find(node);
+    if (at == peers_.end() || at->second.addresses.empty()) return std::nullopt;
+    return at->second.addresses.front();
+}
+
 void PeerTable::dial_failed(const NodeKey& node, Clock::time_point now) {
     auto at = peers_.find(node);
     if (at == peers_.end()) return;
     Peer& peer = at->second;
     peer.next_dial = now + jittered(peer.backoff);
     peer.backoff = std::min(peer.backoff * 2, redial_max_);
+    peer.wanted = false;
     if (peer.addresses.size() > 1)
         std::rotate(peer.addresses.begin(), peer.addresses.begin() + 1, peer.addresses.end());
-    if (!peer.engaged && !peer.paused) due_no_later_than(peer.next_dial);
+    if (waits(peer)) due_no_later_than(peer.next_dial);
 }
 
 void PeerTable::link_lost(const NodeKey& node, Clock::time_point now) {
@@ -139,7 +161,9 @@ void PeerTable::link_lost(const NodeKey& node, Clock::time_point now) {
 
 void PeerTable::link_made(const NodeKey& node) {
     auto at = peers_.find(node);
-    if (at != peers_.end()) at->second.backoff = redial_min_;
+    if (at == peers_.end()) return;
+    at->second.backoff = redial_min_;
+    at->second.wanted = false;
 }
 
 std::optional<DialTarget> PeerTable::next_due(Clock::time_point now) {
@@ -152,7 +176,7 @@ std::optional<DialTarget> PeerTable::next_due(Clock::time_point now) {
             at = peers_.erase(at);
             continue;
         }
-        if (!peer.engaged && !peer.paused && !peer.addresses.empty()) {
+        if (waits(peer) && !peer.addresses.empty()) {
             if (peer.next_dial <= now) return DialTarget{at->first, peer.curve, peer.addresses.front()};
             soonest = std::min(soonest, peer.next_dial);
         }
@@ -170,8 +194,8 @@ void PeerTable::check() const {
         STARLING_ASSERT(curves_.contains(peer.curve), "the CURVE key of every peer is known");
         STARLING_ASSERT(peer.addresses.size() <= addresses_per_peer_max, "addresses are bounded");
         STARLING_ASSERT(peer.paused == paused_.contains(node), "the paused peers are those that were named");
-        bool waits = !peer.engaged && !peer.paused && !peer.addresses.empty();
-        STARLING_ASSERT(!waits || due_at_ <= peer.next_dial, "nobody is due before due_at");
+        STARLING_ASSERT(!waits(peer) || peer.addresses.empty() || due_at_ <= peer.next_dial,
+                        "nobody is due before due_at");
     }
 }
 

@@ -60,6 +60,11 @@ class PeerTable {
     void set_engaged(const NodeKey& node, bool engaged, Clock::time_point now);
     /// Paused peers are not dialled.
     void set_paused(const std::set<NodeKey>& nodes, Clock::time_point now);
+    /// From now on nobody is dialled but who is asked for, and each once.
+    void dial_on_demand() { on_demand_ = true; }
+    /// False: it cannot be dialled.
+    bool ask_for(const NodeKey& node, const std::string& address, Clock::time_point now);
+    std::optional<std::string> address_of(const NodeKey& node) const;
     void dial_failed(const NodeKey& node, Clock::time_point now);
     void link_lost(const NodeKey& node, Clock::time_point now);
     void link_made(const NodeKey& node);
@@ -82,10 +87,12 @@ class PeerTable {
         Clock::time_point heard_at, next_dial;
         Milliseconds backoff{};
         bool engaged = false, paused = false;
+        bool wanted = false;  // on demand: and not dialled yet
     };
     Peer* find_or_add(const NodeKey& node, Clock::time_point now);
     bool make_room(Clock::time_point now);
     bool add_address(Peer& peer, const std::string& address);
+    bool waits(const Peer& peer) const { return !peer.engaged && !peer.paused && (!on_demand_ || peer.wanted); }
     void schedule(const NodeKey& node, Peer& peer, Clock::time_point now);
     void due_no_later_than(Clock::time_point at) { due_at_ = std::min(due_at_, at); }
     Milliseconds jittered(Milliseconds delay) const;
@@ -95,6 +102,7 @@ class PeerTable {
     std::map<NodeKey, Peer> peers_;
     std::set<CurveKey> curves_;
     std::set<NodeKey> paused_;
+    bool on_demand_ = false;
     Clock::time_point due_at_ = Clock::time_point::max();
 };
 

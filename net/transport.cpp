@@ -80,6 +80,8 @@ class MeshTransport final : public Transport {
     Result<Done> start(const MeshSecret& mesh);
     std::vector<LinkEvent> poll(Milliseconds timeout) override;
     bool send(const NodeKey& peer, BytesView bytes) override;
+    void connect(const NodeKey& peer, const std::string& address) override;
+    void disconnect(const NodeKey& peer, const std::string& reason) override;
     void set_blocked(std::set<NodeKey> peers) override;
     Result<Done> add_peer(const std::string& address) override { return discovery_->add_static(address, Clock::now()); }
     Waker& waker() override { return waker_; }
@@ -142,6 +144,8 @@ Result<Done> MeshTransport::start(const MeshSecret& mesh) {
     settings.handshake_ms_max = options_.handshake_ms_max;
     settings.heartbeat_ms = options_.heartbeat_ms;
     settings.heartbeat_timeout_ms = options_.heartbeat_timeout_ms;
+    settings.on_demand = options_.links_on_demand;
+    if (options_.links_on_demand) peers_.dial_on_demand();
     links_ = std::make_unique<Links>(settings, mesh, *listener_, *dialler_, peers_);
     return Done{};
 }
@@ -153,6 +157,7 @@ void MeshTransport::hear(Clock::time_point now) {
         const auto what =
             links_->blocked(node) ? PeerTable::Heard::refused : peers_.hear(heard.beacon, heard.address, now);
         ++(what == PeerTable::Heard::fresh ? counters_.beacons_heard : counters_.beacons_ignored);
+        if (what == PeerTable::Heard::fresh) links_->heard(node, heard.address);
         // Without an answer, a node whose clock was set back between two runs could not come here for a long time. The
         // answer tells nothing that a beacon does not.
         const bool asks = heard.beacon.asks && (what == PeerTable::Heard::fresh || what == PeerTable::Heard::old_run);
@@ -201,6 +206,16 @@ std::vector<LinkEvent> MeshTransport::poll(Milliseconds timeout) {
 bool MeshTransport::send(const NodeKey& peer, BytesView bytes) {
     links_->at(Clock::now());
     return links_->send(peer, bytes);
+}
+
+void MeshTransport::connect(const NodeKey& peer, const std::string& address) {
+    links_->at(Clock::now());
+    links_->connect(peer, address);
+}
+
+void MeshTransport::disconnect(const NodeKey& peer, const std::string& reason) {
+    links_->at(Clock::now());
+    links_->disconnect(peer, reason);
 }
 
 void MeshTransport::set_blocked(std::set<NodeKey> peers) {

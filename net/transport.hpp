@@ -49,6 +49,8 @@ struct TransportOptions {
     /// What the other machine does not acknowledge for so long ends the link; a peer that only stands still (a busy or
     /// stopped process) gets four times that. A node's own standstill is not counted against its peers.
     std::chrono::milliseconds heartbeat_timeout_ms{1500};
+    /// Peers are dialled when connect() asks for it and not again by themselves; Heard tells who could be.
+    bool links_on_demand = false;
     std::chrono::milliseconds redial_ms_min{100};
     std::chrono::milliseconds redial_ms_max{5000};
 };
@@ -69,7 +71,16 @@ struct Message {
     NodeKey peer;
     Bytes bytes;
 };
-using LinkEvent = std::variant<LinkUp, LinkDown, Message>;
+/// On demand only: a member that is not linked was heard of, and listens there.
+struct Heard {
+    NodeKey peer;
+    std::string address;
+};
+/// On demand only: what connect() asked for did not come to a link. The peer may still come by itself.
+struct DialFailed {
+    NodeKey peer;
+};
+using LinkEvent = std::variant<LinkUp, LinkDown, Message, Heard, DialFailed>;
 
 /// What one link has carried since it came up; payload bytes without frame kinds and encryption.
 struct LinkCounters {
@@ -125,6 +136,11 @@ class Transport {
     /// Queues bytes for a linked peer. False: no such link, too large a frame, or the link is over its byte cap and is
     /// going down (its LinkDown comes from poll()). Never blocks. O(bytes).
     virtual bool send(const NodeKey& peer, BytesView bytes) = 0;
+
+    /// On demand only: dials the peer once. LinkUp or, as a rule, DialFailed follows.
+    virtual void connect(const NodeKey& peer, const std::string& address) = 0;
+    /// Ends the link, if there is one; its LinkDown comes from poll().
+    virtual void disconnect(const NodeKey& peer, const std::string& reason) = 0;
 
     /// The fault switch: links to these peers are cut (their LinkDown comes from poll()) and they are ignored in both
     /// directions until a later call leaves them out; then they are dialled at once.

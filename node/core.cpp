@@ -37,6 +37,7 @@ peer::Options peer_options(const Options& options, const crdt::NodeKey& node) {
     made.node = node;
     made.limits.flush_window_us = std::uint64_t(std::max<std::int64_t>(0, options.flush_window.count()));
     made.random = random_life;
+    made.overlay = gossip::OverlayLimits{};
     return made;
 }
 
@@ -49,6 +50,7 @@ std::unique_ptr<net::Transport> open_transport(const Options& options, std::vect
     made.discovery = options.discovery;
     if (options.discovery_port != 0) made.discovery_port = options.discovery_port;
     made.interfaces = options.interfaces;
+    made.links_on_demand = true;
     auto transport = net::Transport::open(made, identity, mesh);
     if (transport) return std::move(*transport);
     const auto& fault = transport.fault();

@@ -117,18 +117,21 @@ milliseconds Network::until_due() const {
 }
 
 void Network::feed(net::LinkEvent&& event) {
-    std::visit(Overloaded{[&](net::LinkUp& up) {
-                              log_(LogLevel::info, "linked with " + crdt::short_name(up.peer) + " at " + up.address);
-                              perform(driver_.handle(gossip::LinkUp{up.peer}));
-                          },
-                          [&](net::LinkDown& down) {
-                              log_(LogLevel::info, "lost " + crdt::short_name(down.peer) + ": " + down.reason);
-                              perform(driver_.handle(gossip::LinkDown{down.peer}));
-                          },
-                          [&](net::Message& message) {
-                              perform(driver_.handle(gossip::Received{message.peer, std::move(message.bytes)}));
-                          }},
-               event);
+    std::visit(
+        Overloaded{[&](net::LinkUp& up) {
+                       log_(LogLevel::info, "linked with " + crdt::short_name(up.peer) + " at " + up.address);
+                       perform(driver_.handle(gossip::LinkUp{up.peer, up.address}));
+                   },
+                   [&](net::LinkDown& down) {
+                       log_(LogLevel::info, "lost " + crdt::short_name(down.peer) + ": " + down.reason);
+                       perform(driver_.handle(gossip::LinkDown{down.peer}));
+                   },
+                   [&](net::Heard& heard) { perform(driver_.handle(gossip::Candidate{{heard.peer, heard.address}})); },
+                   [&](net::DialFailed& failed) { perform(driver_.handle(gossip::ConnectFailed{failed.peer})); },
+                   [&](net::Message& message) {
+                       perform(driver_.handle(gossip::Received{message.peer, std::move(message.bytes)}));
+                   }},
+        event);
 }
 
 void Network::take_notes() {
@@ -161,11 +164,18 @@ void Network::perform(const gossip::Effects& effects) {
         if (!sent && send.bytes.size() > net::frame_bytes_default && !std::exchange(told_of_size_, true))
             log_(LogLevel::error, "a message is larger than a frame: the mesh has too many lives to sync any more");
     }
+    bool penalties = false;
     for (const auto& [peer, broke_protocol, why] : effects.disconnect) {
+        if (!broke_protocol) {
+            transport_->disconnect(peer, std::string(why));
+            continue;
+        }
         log_(LogLevel::warning, crdt::short_name(peer) + " breaks the protocol and is kept out for a while");
         penalised_[peer] = net::Clock::now() + penalty_ms;
+        penalties = true;
     }
-    if (!effects.disconnect.empty()) apply_blocks();
+    if (penalties) apply_blocks();
+    for (const auto& peer : effects.connect) transport_->connect(peer.node, peer.address);
 }
 
 void Network::tick() {

@@ -18,6 +18,7 @@ class Wild {
         net::TransportOptions options;
         options.listen_address = "127.0.0.1";
         options.discovery = false;
+        options.links_on_demand = true;
         options.static_peers = code->addresses;
         auto opened = net::Transport::open(options, identity_, code->mesh);
         REQUIRE(opened);
@@ -30,8 +31,12 @@ class Wild {
     }
     void turn() {
         for (auto& event : transport_->poll(5ms)) {
+            if (const auto* heard = std::get_if<net::Heard>(&event))
+                perform(peer_.handle(gossip::Candidate{{heard->peer, heard->address}}, now()));
+            if (const auto* failed = std::get_if<net::DialFailed>(&event))
+                perform(peer_.handle(gossip::ConnectFailed{failed->peer}, now()));
             if (const auto* up = std::get_if<net::LinkUp>(&event))
-                perform(peer_.handle(gossip::LinkUp{up->peer}, now()));
+                perform(peer_.handle(gossip::LinkUp{up->peer, up->address}, now()));
             if (const auto* down = std::get_if<net::LinkDown>(&event))
                 perform(peer_.handle(gossip::LinkDown{down->peer}, now()));
             if (auto* message = std::get_if<net::Message>(&event))
@@ -48,11 +53,16 @@ class Wild {
     }
     void perform(const gossip::Effects& effects) {
         for (const auto& send : effects.sends) transport_->send(send.peer, send.bytes);
+        for (const auto& peer : effects.connect) transport_->connect(peer.node, peer.address);
     }
 
     net::Identity identity_ = net::Identity::generate();
     std::unique_ptr<net::Transport> transport_;
-    peer::Peer peer_{{.node = identity_.node_key(), .limits = {}, .verify = {}, .random = [] { return 7; }}};
+    peer::Peer peer_{{.node = identity_.node_key(),
+                      .limits = {},
+                      .verify = {},
+                      .random = [] { return 7; },
+                      .overlay = gossip::OverlayLimits{}}};
 };
 
 }  // namespace
