@@ -9,7 +9,7 @@ using namespace starling::test;
 
 namespace {
 
-constexpr std::size_t many = 28;      // more than a full mesh has
+constexpr std::size_t many = 24;      // more than a full mesh has
 constexpr std::size_t links_max = 8;  // of a partial view
 
 std::size_t most_links(const std::vector<Node>& nodes) {
