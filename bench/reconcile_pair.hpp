@@ -148,8 +148,8 @@ class DivergedPair {
         DiffEnd ends[2] = {{a.replica(), names[0]}, {b.replica(), names[1]}};
         // The hellos of the link have defined its numbers.
         for (int i = 0; i < 2; ++i) {
-            ends[i].send(names[1 - i], gossip::Hello{a.state().version(), {}, 0});
-            ends[i].send(names[1 - i], gossip::Hello{b.state().version(), {}, 0});
+            ends[i].send(names[1 - i], gossip::Hello{1, a.state().version(), {}, 0});
+            ends[i].send(names[1 - i], gossip::Hello{1, b.state().version(), {}, 0});
             for (; !ends[i].sent.empty(); ends[i].sent.pop_front())
                 ends[1 - i].receive(names[i], ends[i].sent.front().bytes);
         }

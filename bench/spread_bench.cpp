@@ -61,10 +61,10 @@ class Run {
         net_.sent = [this](crdt::BytesView frame) {
             if (frame[3] == 3) frame_bytes_.push_back(frame.size());
         };
-        const auto heap_before = heap_bytes();
+        const auto heap_before = resident_bytes();
         schedule();
         net_.run_until(net_.now_us() + mesh_.writes_each * mesh_.pause_us + settle_us);
-        report(before, total(), double(heap_bytes()) - double(heap_before));
+        report(before, total(), double(resident_bytes()) - double(heap_before));
     }
 
   private:

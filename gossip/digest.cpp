@@ -28,6 +28,7 @@ void Engine::say_digest(const NodeKey& peer, Link& link) {
         told.seqs.set(origin, seen);
     }
     link.told_place = rises_.last();
+    link.received_bytes = 0;
     for (const auto origin : std::exchange(link.stops, {})) {
         // Meanwhile it may have become whom the tree comes from.
         if (!trees_.comes_from(origins_.tree(origin), link.slot)) digest.stop.push_back(origins_.name(origin));

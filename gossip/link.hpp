@@ -72,6 +72,7 @@ struct Link {
 
     std::deque<Unacked> unacked;
     std::size_t unacked_bytes = 0;
+    std::size_t received_bytes = 0;  ///< pushed by the peer since the last digest told it
     bool demoted = false;  ///< too slow: nothing is pushed until all that was is acknowledged; the peer pulls meanwhile
 
     std::optional<OutstandingPull> pull;

@@ -100,10 +100,13 @@ void Engine::on(const NodeKey& peer, Changesets& message) {
         const auto some = all.subspan(begin, std::min(bodies_ahead, all.size() - begin));
         auto bodies = decode_ahead(some);
         for (std::size_t i = 0; i < some.size(); ++i) {
+            if (pushed) link.received_bytes += wire_bytes(some[i]);
             arrived(peer, std::move(some[i]), std::move(bodies[i]), pushed, goes_on);
             drain();
         }
     }
+    // A peer stops pushing at `unacked_bytes_max`, so who receives much says so before.
+    if (link.received_bytes >= limits_.unacked_bytes_max / 4) digest_within(link, 0);
     if (!pushed) pull_answered(peer, link, message);
 }
 

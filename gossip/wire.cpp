@@ -11,6 +11,7 @@ using namespace crdt;
 
 namespace {
 
+constexpr std::size_t frame_header_bytes = 32, definition_bytes = 48;  // of a frame, roughly
 constexpr std::size_t estimator_bytes_max = DifferenceEstimator::width_max * DifferenceEstimator::levels_max / 8;
 
 // The kind of a message is its place in the variant.
@@ -381,6 +382,7 @@ Bytes encode(SpaceId space, const Message& message, RefSender& refs) {
     std::visit([&](const auto& m) { write(body, m, refs); }, message);
     const auto definitions = refs.take_definitions();
     Writer frame;
+    frame.reserve(body.size() + frame_header_bytes + definition_bytes * definitions.size());
     frame.array(5).uint(wire_version).uint(space).uint(message.index()).array(2 * definitions.size());
     for (const auto& [number, id] : definitions) frame.uint(number).replica(id);
     frame.raw(body.take());

@@ -4,14 +4,6 @@
 
 namespace starling::sim {
 
-namespace {
-
-Edge edge_between(Place a, Place b) {
-    return {std::min(a, b), std::max(a, b)};
-}
-
-}  // namespace
-
 Network::Network(Queue& queue, const Edges& edges, std::size_t nodes, const NetworkOptions& options, Random random)
     : queue_(queue), options_(options), random_(random), nodes_(nodes) {
     for (const auto& [a, b] : edges) {

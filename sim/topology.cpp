@@ -10,10 +10,6 @@ namespace {
 
 constexpr std::array names{"full", "path", "ring", "star", "random", "regular"};
 
-Edge edge_between(Place a, Place b) {
-    return {std::min(a, b), std::max(a, b)};
-}
-
 Edges full(std::size_t nodes) {
     Edges edges;
     for (Place b = 1; b < nodes; ++b) {

@@ -1,6 +1,7 @@
 // Shapes of an overlay, for worlds whose links somebody lays down.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <set>
 #include <string>
@@ -13,6 +14,9 @@ namespace starling::sim {
 /// Unordered pairs, the smaller place first.
 using Edge = std::pair<Place, Place>;
 using Edges = std::set<Edge>;
+inline Edge edge_between(Place a, Place b) {
+    return {std::min(a, b), std::max(a, b)};
+}
 enum class Topology : std::uint8_t { full, path, ring, star, random, regular };
 constexpr std::size_t topologies = 6;
 

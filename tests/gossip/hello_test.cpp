@@ -10,7 +10,7 @@ using namespace starling::testing;
 
 namespace {
 
-constexpr std::uint64_t second_us = 1'000'000;
+constexpr std::uint64_t hello_second_us = 1'000'000;
 constexpr std::uint8_t hello_kind = 0;
 
 /// 60 origins, too many for a hello that nobody asked for: the lives of a node that was restarted so often.
@@ -20,11 +20,11 @@ void write_in_lives(Mesh& mesh, std::size_t node, std::size_t others) {
     for (std::size_t i = 0; i < lives; ++i) {
         mesh.reborn(node);
         mesh.link(node, others);
-        mesh.run(second_us / 10);
+        mesh.run(hello_second_us / 10);
         REQUIRE(mesh.write(node, put("f", std::int64_t(i))));
-        mesh.run(second_us / 10);
+        mesh.run(hello_second_us / 10);
     }
-    mesh.run(10 * second_us);
+    mesh.run(10 * hello_second_us);
     REQUIRE(mesh.equal());
     REQUIRE(mesh.state(others).origins().size() >= lives);
 }
@@ -49,7 +49,7 @@ TEST_CASE("equal nodes that link again say a hash each, however long their versi
     Watch watch(mesh);
     mesh.unlink(0, 1);
     mesh.link(0, 1);
-    mesh.run(second_us / 100);
+    mesh.run(hello_second_us / 100);
     CHECK(watch.hellos == 0);
     CHECK(watch.total <= 2 * 80);
     CHECK(mesh[0].synced());
@@ -89,12 +89,12 @@ TEST_CASE("who forgot, or is not who it was, gets a whole version") {
     mesh.reborn(2);
     REQUIRE(mesh.write(0, put("h", 2)));
     mesh.link(0, 2);
-    mesh.run(10 * second_us);
+    mesh.run(10 * hello_second_us);
     CHECK(mesh.equal());
     mesh.reborn(0);  // 1 and 2 remember another engine of that node
     mesh.link(0, 1);
     mesh.link(0, 2);
-    mesh.run(10 * second_us);
+    mesh.run(10 * hello_second_us);
     CHECK(mesh.equal());
     CHECK(mesh[1].synced());
 }
@@ -103,7 +103,7 @@ TEST_CASE("a lost digest costs what rose, not a whole version") {
     Mesh mesh(2);
     write_in_lives(mesh, 1, 0);
     REQUIRE(mesh.write(1, put("g", 0)));
-    mesh.run(10 * second_us);  // the summary has come, and with it a bookmark
+    mesh.run(10 * hello_second_us);  // the summary has come, and with it a bookmark
     Watch watch(mesh);
     bool lost = false;
     constexpr std::uint8_t digest_kind = 1;
@@ -114,7 +114,7 @@ TEST_CASE("a lost digest costs what rose, not a whole version") {
         REQUIRE(mesh.write(1, put("g", i)));
         mesh.run();
     }
-    mesh.run(10 * second_us);
+    mesh.run(10 * hello_second_us);
     CHECK(lost);
     CHECK(watch.hellos >= 1);
     CHECK(watch.total < 2'000);

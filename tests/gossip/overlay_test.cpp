@@ -10,7 +10,7 @@ using namespace starling::gossip;
 namespace {
 
 using Kind = OverlayAction::Kind;
-constexpr std::uint64_t second_us = 1'000'000;
+constexpr std::uint64_t overlay_second_us = 1'000'000;
 
 NodeKey node(int i) {
     return {std::uint8_t(i / 256 + 1), std::uint8_t(i)};
@@ -25,7 +25,7 @@ class Table {
     explicit Table(const OverlayLimits& limits = {})
         : limits(limits), overlay({0}, limits, [this] { return random_ = random_ * 6364136223846793005 + 1; }, now()) {}
 
-    Now now() const { return {now_us_, 1'700'000'000 * second_us + now_us_}; }
+    Now now() const { return {now_us_, 1'700'000'000 * overlay_second_us + now_us_}; }
     void wait(std::uint64_t us) {
         for (const auto end_us = now_us_ + us; now_us_ < end_us;) {
             now_us_ = std::clamp(overlay.due_us(), now_us_ + 1, end_us);
@@ -84,7 +84,7 @@ class Table {
         overlay.check();
         for (auto& action : overlay.take_actions()) done.push_back(std::move(action));
     }
-    std::uint64_t now_us_ = 1000 * second_us;
+    std::uint64_t now_us_ = 1000 * overlay_second_us;
     std::uint64_t random_ = 1;
 
   public:
@@ -211,7 +211,7 @@ TEST_CASE("the book is probed, those who fail as well, for as long as it takes")
         table.wait(limits.probe_us_max);
         CHECK(table.has(Kind::connect, 50));
         table.fail(50);
-        table.wait(3600 * second_us);
+        table.wait(3600 * overlay_second_us);
     }
 }
 
@@ -230,7 +230,7 @@ TEST_CASE("a full mesh up to its size, partial views beyond, and a full mesh aga
     table.wait(20 * limits.prune_us);
     CHECK(table.overlay.active_view().size() == limits.active_max);
     // Probes find out, one after another, that those who went do not answer any more.
-    table.wait(20 * second_us);
+    table.wait(20 * overlay_second_us);
     CHECK(table.overlay.partial());  // fewer than a full mesh holds, but not clearly fewer
     table.wait(limits.member_fresh_us);
     CHECK_FALSE(table.overlay.partial());

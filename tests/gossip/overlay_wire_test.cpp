@@ -13,7 +13,7 @@ NodeKey overlay_node(int i) {
     return {std::uint8_t(i)};
 }
 
-std::vector<OverlayMessage> all_messages() {
+std::vector<OverlayMessage> overlay_messages() {
     const Sample sample{{overlay_node(1), "10.0.0.1:27465", 0}, {overlay_node(2), "[fe80::2%eth0]:27465", 599}};
     return {Ask{AskPurpose::probe, {0xfedc'ba98'7654'3210, 170'000'000}},
             Answer{AskVerdict::refused, true, sample},
@@ -34,14 +34,14 @@ Result<Message> read(BytesView frame) {
     return decode(0, frame, none);
 }
 
-std::string hex(const Bytes& bytes) {
+std::string hex_of(const Bytes& bytes) {
     return to_hex({reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
 }
 
 }  // namespace
 
 TEST_CASE("every message about links comes back as it was") {
-    for (const auto& message : all_messages()) {
+    for (const auto& message : overlay_messages()) {
         const auto again = read(framed(message));
         REQUIRE(again);
         CHECK(std::get<OverlayMessage>(*again) == message);
@@ -54,18 +54,18 @@ TEST_CASE("golden bytes of messages about links") {
         "9501000d"
         "90";
     const std::string node1 = "c42001" + std::string(62, '0');
-    CHECK(hex(framed(Ask{AskPurpose::join, {}})) == frame + "9400000000");
-    CHECK(hex(framed(Pulse{{0x0102'0304'0506'0708, 170'000'000}})) == frame +
-                                                                          "9305"
-                                                                          "cf0102030405060708"
-                                                                          "ce0a21fe80");
-    CHECK(hex(framed(Answer{AskVerdict::refused, true, {{overlay_node(1), "a:1", 9}}})) == frame +
-                                                                                               "940101c3"
-                                                                                               "93" +
-                                                                                               node1 +
-                                                                                               "c403613a31"
-                                                                                               "09");
-    CHECK(hex(framed(Farewell{})) == frame + "920690");
+    CHECK(hex_of(framed(Ask{AskPurpose::join, {}})) == frame + "9400000000");
+    CHECK(hex_of(framed(Pulse{{0x0102'0304'0506'0708, 170'000'000}})) == frame +
+                                                                             "9305"
+                                                                             "cf0102030405060708"
+                                                                             "ce0a21fe80");
+    CHECK(hex_of(framed(Answer{AskVerdict::refused, true, {{overlay_node(1), "a:1", 9}}})) == frame +
+                                                                                                  "940101c3"
+                                                                                                  "93" +
+                                                                                                  node1 +
+                                                                                                  "c403613a31"
+                                                                                                  "09");
+    CHECK(hex_of(framed(Farewell{})) == frame + "920690");
 }
 
 TEST_CASE("lists, paths and addresses of messages about links are bounded") {
@@ -85,7 +85,7 @@ TEST_CASE("lists, paths and addresses of messages about links are bounded") {
 TEST_CASE("changed and cut frames about links never do more than fail") {
     std::mt19937_64 random(1);
     for (int round = 0; round < 300; ++round) {
-        for (const auto& message : all_messages()) {
+        for (const auto& message : overlay_messages()) {
             auto frame = framed(message);
             if (random() % 3 == 0) frame.resize(random() % frame.size());
             for (auto flips = random() % 3; flips > 0 && !frame.empty(); --flips)

@@ -12,7 +12,7 @@ using namespace starling::testing;
 
 namespace {
 
-constexpr std::uint64_t second_us = 1'000'000;
+constexpr std::uint64_t pull_second_us = 1'000'000;
 constexpr std::size_t peers = 5;
 constexpr std::size_t newcomer = peers;
 
@@ -52,7 +52,7 @@ TEST_CASE("what is missing comes out of several logs, none of it twice, in littl
     for (std::size_t i = 0; i < peers; ++i) before[i] = mesh[i].status().counters.changesets_sent;
     const auto bytes_before = mesh.bytes;
     for (std::size_t i = 0; i < peers; ++i) mesh.link(i, newcomer);
-    mesh.run(10 * second_us);
+    mesh.run(10 * pull_second_us);
     CHECK(mesh.state(newcomer).version() == mesh.state(0).version());
     const auto counters = mesh[newcomer].status().counters;
     CHECK(counters.changesets_received == peers * 200);
@@ -80,7 +80,7 @@ TEST_CASE("a pull that breaks off is gone on with elsewhere") {
     mesh.run(2'000);
     mesh.unlink(0, newcomer);
     mesh.unlink(3, newcomer);
-    mesh.run(20 * second_us);
+    mesh.run(20 * pull_second_us);
     CHECK(mesh.state(newcomer).version() == mesh.state(0).version());
     CHECK(mesh[newcomer].status().counters.changesets_redundant == 0);
 }
@@ -103,7 +103,7 @@ TEST_CASE("changesets that are greater than a slice, and a small waiting buffer"
     mesh.run();
     mesh.link(2, 0);
     mesh.link(2, 1);
-    mesh.run(30 * second_us);
+    mesh.run(30 * pull_second_us);
     CHECK(mesh.equal());
 }
 
@@ -125,7 +125,7 @@ TEST_CASE("log or state diff: the cheaper by far, and the log where they are nea
         const auto of_log = bytes_of_all(mesh, 0);
         const auto before = mesh.bytes;
         mesh.link(0, 1);
-        mesh.run(5 * second_us);
+        mesh.run(5 * pull_second_us);
         CHECK(mesh.equal());
         CHECK((mesh[1].status().counters.diffs > 0) == diff);
         const auto bytes = double(mesh.bytes - before);

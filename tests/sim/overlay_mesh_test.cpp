@@ -10,7 +10,7 @@ using namespace starling::sim;
 namespace {
 
 using Place = OverlayMesh::Place;
-constexpr std::uint64_t second_us = 1'000'000;
+constexpr std::uint64_t mesh_second_us = 1'000'000;
 
 OverlayMeshOptions options_of(std::size_t nodes, std::uint64_t seed, std::uint64_t loss_permille = 0) {
     OverlayMeshOptions options;
@@ -23,8 +23,8 @@ OverlayMeshOptions options_of(std::size_t nodes, std::uint64_t seed, std::uint64
 
 /// Everybody joined, and what followed from it is over.
 void settle(OverlayMesh& mesh) {
-    mesh.start_all(10 * second_us);
-    mesh.run_for(60 * second_us);
+    mesh.start_all(10 * mesh_second_us);
+    mesh.run_for(60 * mesh_second_us);
 }
 
 void judge(const OverlayMesh& mesh, std::size_t nodes) {
@@ -54,7 +54,7 @@ std::size_t crash(OverlayMesh& mesh, Random& random, std::size_t percent) {
 std::uint64_t seconds_to_one(OverlayMesh& mesh, std::uint64_t most) {
     std::uint64_t seconds = 0;
     while (seconds < most && mesh.components().size() > 1) {
-        mesh.run_for(second_us);
+        mesh.run_for(mesh_second_us);
         ++seconds;
     }
     return seconds;
@@ -79,9 +79,9 @@ TEST_CASE("a mesh at rest keeps its links") {
         CAPTURE(nodes);
         OverlayMesh mesh(options_of(nodes, 5));
         settle(mesh);
-        mesh.run_for(120 * second_us);
+        mesh.run_for(120 * mesh_second_us);
         mesh.counters = {};
-        mesh.run_for(1200 * second_us);
+        mesh.run_for(1200 * mesh_second_us);
         CHECK(mesh.counters.activated == 0);
     }
 }
@@ -92,20 +92,20 @@ TEST_CASE("growing past the full mesh and shrinking below it") {
         mesh.start(place);
         if (place > 0) mesh.introduce(place, 0);
     }
-    mesh.run_for(30 * second_us);
+    mesh.run_for(30 * mesh_second_us);
     judge(mesh, 15);
     for (Place place = 15; place < 40; ++place) {
         mesh.start(place);
         mesh.introduce(place, place - 1);
-        mesh.run_for(3 * second_us);
+        mesh.run_for(3 * mesh_second_us);
         CHECK(mesh.components() == std::vector{std::size_t(place) + 1});
     }
-    mesh.run_for(60 * second_us);
+    mesh.run_for(60 * mesh_second_us);
     judge(mesh, 40);
     for (Place place = 10; place < 40; ++place) mesh.crash(place);
-    mesh.run_for(30 * second_us);
+    mesh.run_for(30 * mesh_second_us);
     CHECK(mesh.components() == std::vector<std::size_t>{10});
-    mesh.run_for(720 * second_us);  // word of a node counts for ten minutes
+    mesh.run_for(720 * mesh_second_us);  // word of a node counts for ten minutes
     judge(mesh, 10);
 }
 
@@ -119,7 +119,7 @@ TEST_CASE("after a mass crash the survivors find together, also where messages a
             settle(mesh);
             crash(mesh, random, percent);
             CHECK(seconds_to_one(mesh, 60) <= (percent == 80 ? 20 : 60));
-            mesh.run_for(30 * second_us);
+            mesh.run_for(30 * mesh_second_us);
             CHECK(mesh.components().size() == 1);
             mesh.check();
         }
@@ -140,10 +140,10 @@ TEST_CASE("halves of a split of any length are one within a minute of the heal")
         std::vector<std::uint32_t> groups;
         while (groups.size() < nodes) groups.push_back(random.chance(away_permille) ? 1 : 0);
         mesh.set_groups(groups);
-        mesh.run_for(std::uint64_t(split_s) * second_us);
+        mesh.run_for(std::uint64_t(split_s) * mesh_second_us);
         mesh.heal();
         CHECK(seconds_to_one(mesh, 60) < 60);
-        mesh.run_for(60 * second_us);
+        mesh.run_for(60 * mesh_second_us);
         CHECK(mesh.components().size() == 1);
         mesh.check();
     }
@@ -156,12 +156,12 @@ TEST_CASE("a node that comes back with an empty memory finds its place again") {
     for (int round = 0; round < 30; ++round) {
         const auto place = Place(random.below(50));
         mesh.crash(place);
-        mesh.run_for(random.below(5 * second_us));
+        mesh.run_for(random.below(5 * mesh_second_us));
         mesh.start(place);
         mesh.introduce(place, (place + 1) % 50);
-        mesh.run_for(random.below(10 * second_us));
+        mesh.run_for(random.below(10 * mesh_second_us));
     }
-    mesh.run_for(60 * second_us);
+    mesh.run_for(60 * mesh_second_us);
     judge(mesh, 50);
     CHECK(mesh.symmetric());
 }
