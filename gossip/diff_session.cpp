@@ -85,7 +85,7 @@ DiffSessions::Session* DiffSessions::find(const NodeKey& peer, std::uint64_t id)
 DiffSessions::Session* DiffSessions::find(const NodeKey& peer, std::uint64_t id, bool asker, std::uint64_t now_us) {
     auto* session = find(peer, id);
     if (session == nullptr || session->asker != asker) return nullptr;
-    session->deadline_us = now_us + limits_.diff_timeout_us;
+    session->deadline_us = std::min(now_us + limits_.diff_timeout_us, session->begun_us + limits_.diff_session_us_max);
     return session;
 }
 
@@ -115,7 +115,7 @@ void DiffSessions::ask(const NodeKey& peer, std::uint64_t now_us) {
     if (serving) return;  // that session brings both sides level
     ++counters_.diffs;
     const auto id = 2 * next_session_++ + (self_ < peer ? 0 : 1);  // no two sessions of a link share a name
-    auto& session = asked_.emplace(peer, id, true, now_us + limits_.diff_timeout_us);
+    auto& session = asked_.emplace(peer, id, true, now_us, now_us + limits_.diff_timeout_us);
     const auto& state = host_.pinned().state();
     session.base = state.version();
     session.live = live_words(state);
@@ -132,7 +132,7 @@ void DiffSessions::on_open(const NodeKey& peer, const DiffOpen& open, std::uint6
     std::erase_if(served_, [&](const auto& s) { return s.first.first == peer; });  // a new session replaces the old
     if (served_.size() >= limits_.diffs_served_max) return host_.send(peer, DiffEnd{open.session, DiffEndReason::busy});
     auto& session =
-        served_.try_emplace({peer, open.session}, peer, open.session, false, now_us + limits_.diff_timeout_us)
+        served_.try_emplace({peer, open.session}, peer, open.session, false, now_us, now_us + limits_.diff_timeout_us)
             .first->second;
     const auto& replica = host_.pinned();
     session.base = replica.state().version();

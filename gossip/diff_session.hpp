@@ -84,12 +84,13 @@ class DiffSessions {
         bool holds(std::uint64_t n) const;
     };
     struct Session {
-        Session(const crdt::NodeKey& with, std::uint64_t name, bool asks, std::uint64_t until_us)
-            : peer(with), id(name), asker(asks), deadline_us(until_us) {}
+        Session(const crdt::NodeKey& with, std::uint64_t name, bool asks, std::uint64_t begun, std::uint64_t until_us)
+            : peer(with), id(name), asker(asks), begun_us(begun), deadline_us(until_us) {}
 
         crdt::NodeKey peer;
         std::uint64_t id;
         bool asker;
+        std::uint64_t begun_us;
         std::uint64_t deadline_us;
         crdt::Version base;  ///< what the incoming half is based on: the asker's version, or the answerer's pinned one
         std::uint32_t nonce = 0;  ///< the asker's

@@ -88,15 +88,16 @@ using Verifier = std::function<bool(const crdt::Changeset&)>;
 
 /// Sizes and times, all named; the defaults suit a LAN.
 struct Limits {
-    std::uint64_t flush_window_us = 2'000;        ///< 0: each transaction is a changeset
-    std::uint64_t push_window_us = 0;             ///< pushes to a link gather for so long in one frame; 0: at once
-    std::uint64_t digest_busy_us = 100'000;       ///< a digest follows a change within this
-    std::uint64_t digest_idle_us = 5'000'000;     ///< and is repeated so seldom while nothing changes
-    std::uint64_t pull_delay_us = 50'000;         ///< what a digest announces may be under way: wait before a pull
-    std::size_t hello_lines_unasked_max = 32;     ///< of a longer version, link-up says the hash first
-    std::uint64_t hello_interval_us = 1'000'000;  ///< at most one request for a hello a link in this time
-    std::uint64_t pull_timeout_us = 2'000'000;    ///< a pull without an answer is asked elsewhere
-    std::uint64_t diff_timeout_us = 10'000'000;   ///< a diff session without a message ends
+    std::uint64_t flush_window_us = 2'000;            ///< 0: each transaction is a changeset
+    std::uint64_t push_window_us = 0;                 ///< pushes to a link gather for so long in one frame; 0: at once
+    std::uint64_t digest_busy_us = 100'000;           ///< a digest follows a change within this
+    std::uint64_t digest_idle_us = 5'000'000;         ///< and is repeated so seldom while nothing changes
+    std::uint64_t pull_delay_us = 50'000;             ///< what a digest announces may be under way: wait before a pull
+    std::size_t hello_lines_unasked_max = 32;         ///< of a longer version, link-up says the hash first
+    std::uint64_t hello_interval_us = 1'000'000;      ///< at most one request for a hello a link in this time
+    std::uint64_t pull_timeout_us = 2'000'000;        ///< a pull without an answer is asked elsewhere
+    std::uint64_t diff_timeout_us = 10'000'000;       ///< a diff session without a message ends
+    std::uint64_t diff_session_us_max = 600'000'000;  ///< and any ends by then; the next goes on with what came
     std::uint64_t log_age_us_max = 24ULL * 3600 * 1'000'000;
     std::size_t log_bytes_max = 64 * 1024 * 1024;
     std::size_t waiting_bytes_max = 16 * 1024 * 1024;     ///< undeliverable changesets

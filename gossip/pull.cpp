@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t pull_changesets_max = 4096;  // of one origin in one answer
 constexpr std::size_t pull_sources_max = 4;        // asked at a time
+constexpr std::size_t pull_ranges_max = 16'384;    // in one pull: at most some 20 bytes each
 constexpr std::uint64_t pull_events_min = 64;      // asked for at once
 constexpr std::uint64_t pull_events_max = 1 << 20;
 
@@ -69,6 +70,7 @@ void Engine::pull_from(const NodeKey& peer, Link& link) {
     for (const auto& [id, announced] : due) {
         const auto range = lacked(id, elsewhere[id], link.known.seen(origins_.intern(id)), slice);
         if (!range) continue;
+        if (pull.ranges.size() == pull_ranges_max) break;
         pull.ranges.push_back(*range);
         pull.announced = pull.announced && announced;
     }

@@ -1,4 +1,4 @@
-// Catching up out of the logs of peers.
+// Catching up: out of the logs of peers, or by a state diff.
 #include <algorithm>
 
 #include <doctest/doctest.h>
@@ -132,4 +132,25 @@ TEST_CASE("log or state diff: the cheaper by far, and the log where they are nea
         CHECK(bytes <= 1.25 * double(of_log) + 200);  // as much as hellos and digests take
         if (diff) CHECK(bytes < 0.5 * double(of_log));
     }
+}
+
+TEST_CASE("a session ends, whatever its peer says to keep it") {
+    Mesh mesh(1);
+    REQUIRE(mesh.write(0, put("f", 1)));
+    mesh.handle(0, gossip::Flush{});
+    const NodeKey peer{9};
+    mesh.handle(0, gossip::LinkUp{peer});
+    gossip::RefSender refs;
+    const auto say = [&](const gossip::Message& message) {
+        mesh.handle(0, gossip::Received{peer, gossip::encode(0, message, refs)});
+    };
+    constexpr std::uint64_t step_us = 5'000'000;
+    say(gossip::DiffOpen{3, 1, {}, {}});
+    const auto steps = gossip::Limits{}.diff_session_us_max / step_us;
+    for (std::uint64_t i = 0; i < steps; ++i) {
+        CHECK(mesh[0].status().counters.diffs_failed == 0);
+        mesh.run(step_us);
+        say(gossip::DiffAck{3, false, 0});
+    }
+    CHECK(mesh[0].status().counters.diffs_failed == 1);
 }
