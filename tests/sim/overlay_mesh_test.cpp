@@ -9,7 +9,7 @@ using namespace starling::sim;
 
 namespace {
 
-using Place = OverlayMesh::Place;
+using MeshPlace = OverlayMesh::Place;
 constexpr std::uint64_t mesh_second_us = 1'000'000;
 
 OverlayMeshOptions options_of(std::size_t nodes, std::uint64_t seed, std::uint64_t loss_permille = 0) {
@@ -30,7 +30,7 @@ void settle(OverlayMesh& mesh) {
 void judge(const OverlayMesh& mesh, std::size_t nodes) {
     CHECK(mesh.components() == std::vector{nodes});
     const gossip::OverlayLimits limits;
-    for (Place place = 0; place < mesh.size(); ++place) {
+    for (MeshPlace place = 0; place < mesh.size(); ++place) {
         if (!mesh.alive(place)) continue;
         if (nodes > limits.full_mesh_max) {
             CHECK(mesh.active_links(place) <= limits.active_max);
@@ -42,8 +42,8 @@ void judge(const OverlayMesh& mesh, std::size_t nodes) {
 }
 
 std::size_t crash(OverlayMesh& mesh, Random& random, std::size_t percent) {
-    std::vector<Place> places;
-    for (Place place = 0; place < mesh.size(); ++place) places.push_back(place);
+    std::vector<MeshPlace> places;
+    for (MeshPlace place = 0; place < mesh.size(); ++place) places.push_back(place);
     random.shuffle(places);
     places.resize(places.size() * percent / 100);
     for (const auto place : places) mesh.crash(place);
@@ -88,13 +88,13 @@ TEST_CASE("a mesh at rest keeps its links") {
 
 TEST_CASE("growing past the full mesh and shrinking below it") {
     OverlayMesh mesh(options_of(40, 2));
-    for (Place place = 0; place < 15; ++place) {
+    for (MeshPlace place = 0; place < 15; ++place) {
         mesh.start(place);
         if (place > 0) mesh.introduce(place, 0);
     }
     mesh.run_for(30 * mesh_second_us);
     judge(mesh, 15);
-    for (Place place = 15; place < 40; ++place) {
+    for (MeshPlace place = 15; place < 40; ++place) {
         mesh.start(place);
         mesh.introduce(place, place - 1);
         mesh.run_for(3 * mesh_second_us);
@@ -102,7 +102,7 @@ TEST_CASE("growing past the full mesh and shrinking below it") {
     }
     mesh.run_for(60 * mesh_second_us);
     judge(mesh, 40);
-    for (Place place = 10; place < 40; ++place) mesh.crash(place);
+    for (MeshPlace place = 10; place < 40; ++place) mesh.crash(place);
     mesh.run_for(30 * mesh_second_us);
     CHECK(mesh.components() == std::vector<std::size_t>{10});
     mesh.run_for(720 * mesh_second_us);  // word of a node counts for ten minutes
@@ -154,7 +154,7 @@ TEST_CASE("a node that comes back with an empty memory finds its place again") {
     settle(mesh);
     Random random(9);
     for (int round = 0; round < 30; ++round) {
-        const auto place = Place(random.below(50));
+        const auto place = MeshPlace(random.below(50));
         mesh.crash(place);
         mesh.run_for(random.below(5 * mesh_second_us));
         mesh.start(place);
