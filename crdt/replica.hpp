@@ -52,6 +52,8 @@ class Replica {
         if (transaction_ != nullptr && !mutant(Mutant::readers_miss_the_queue)) settle();
         return state_;
     }
+    /// For the bookkeeping of a store. Between transactions.
+    State& bookkeeping() { return state_; }
     SpaceId space() const { return space_; }
     const Heads& heads() const { return heads_; }
     /// The greatest depth applied; what is written next is one deeper.
@@ -104,6 +106,7 @@ class Replica {
   private:
     friend class Transaction;
     friend class StateReader;
+    friend class StateBuilder;
     friend Changes apply_difference(Replica&, const struct Difference&);
 
     /// A dot that the window removes and that was born before it.

@@ -22,20 +22,21 @@ struct Fault {
     std::string what;
 };
 
-template <class T>
+/// `F` says what was wrong where a Fault would not do.
+template <class T, class F = Fault>
 class [[nodiscard]] Result {
   public:
-    Result(T value) : state_(std::move(value)) {}      // NOLINT(google-explicit-constructor): `return value;`
-    Result(Fault fault) : state_(std::move(fault)) {}  // NOLINT(google-explicit-constructor): `return Fault{…};`
+    Result(T value) : state_(std::move(value)) {}  // NOLINT(google-explicit-constructor): `return value;`
+    Result(F fault) : state_(std::move(fault)) {}  // NOLINT(google-explicit-constructor): `return Fault{…};`
 
     explicit operator bool() const { return std::holds_alternative<T>(state_); }
     T& operator*() { return value(); }
     const T& operator*() const { return const_cast<Result*>(this)->value(); }
     T* operator->() { return &value(); }
     const T* operator->() const { return &**this; }
-    const Fault& fault() const {
+    const F& fault() const {
         STARLING_ASSERT(!*this, "a fault is read only where there is one");
-        return std::get<Fault>(state_);
+        return std::get<F>(state_);
     }
 
   private:
@@ -43,7 +44,7 @@ class [[nodiscard]] Result {
         STARLING_ASSERT(*this, "a result is read only after it was checked");
         return std::get<T>(state_);
     }
-    std::variant<T, Fault> state_;
+    std::variant<T, F> state_;
 };
 
 }  // namespace starling::crdt

@@ -135,6 +135,7 @@ void State::index(Handle handle, const HashedSlot& slot) {
         slots_.link(handle, slot);
     }
     origin_of(entry).live.set(entry.seq, handle);
+    if (tracks_) touched_.push_back({&origin_of(entry), entry.seq});
     ++live_count_;
 }
 
@@ -161,6 +162,7 @@ void State::admit(Handle handle, Handle instead, Origin& origin, Seq seq, std::u
         slots_.replace(instead, handle, slot);
         origin_of(old).live.clear(old.seq);
         origin.live.set(seq, handle);
+        if (tracks_) touched_.insert(touched_.end(), {{&origin_of(old), old.seq}, {&origin, seq}});
         count_out(origin_of(old), old);
     }
     if (sealed) count_in(origin, entry);
@@ -185,6 +187,7 @@ void State::detach(Handle handle) {
         slots_.unlink(handle);
     }
     origin.live.clear(entry.seq);
+    if (tracks_) touched_.push_back({&origin, entry.seq});
     --live_count_;
     count_out(origin, entry);
 }

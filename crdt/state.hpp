@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "crdt/dots.hpp"
@@ -41,8 +42,16 @@ struct Origin {
     Fingerprint sum;           ///< over its sealed live entries
     Fingerprint version_line;  ///< the hash of (id, seen)
     SeqIndex live;
-    bool named = false;  ///< bookkeeping of the open window: it removes dots of this replica
-    WideHash hash;       ///< has taken in the id
+    bool named = false;        ///< bookkeeping of the open window: it removes dots of this replica
+    std::uint32_t stored = 0;  ///< bookkeeping of the store: its number there; 0: none yet
+    Seq stored_seen = 0;       ///< bookkeeping of the store: it may hold entries up to here
+    WideHash hash;             ///< has taken in the id
+};
+
+/// A dot whose entry came or went, or came back.
+struct Touched {
+    Origin* origin;
+    Seq seq;
 };
 
 /// Invariants: every live entry is in exactly one of the slot and journal indexes and the reverse; the sums are those
@@ -117,6 +126,12 @@ class State {
     void seal(Handle handle, Depth depth);
     void raise(Origin& origin, Seq seen, Stamp last_stamp);
 
+    /// Whether dots that are touched are noted down, for a store; they are not until told.
+    void track(bool on) { tracks_ = on; }
+    /// What was touched since the last call, in order; a dot may be there several times.
+    std::vector<Touched> take_touched() { return std::exchange(touched_, {}); }
+    std::size_t touched_count() const { return touched_.size(); }
+
     // -- hints: a write of a slot with this hash will come. Three steps, each of which needs what the one before
     // fetched.
     void prefetch_slot(std::uint32_t slot_hash) const { slots_.prefetch_cell(slot_hash); }
@@ -147,6 +162,8 @@ class State {
     std::size_t live_count_ = 0;
     Fingerprint fingerprint_;
     Fingerprint version_hash_;
+    std::vector<Touched> touched_;
+    bool tracks_ = false;
 };
 
 /// The hash of one entry: its dot, slot, stamp, depth and value. Summed, it makes the fingerprint. docs/wire.md has the

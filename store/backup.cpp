@@ -1,0 +1,96 @@
+// Copies of a store, and what is found out about one.
+#include <sqlite3.h>
+
+#include "crdt/assert.hpp"
+#include "store/files.hpp"
+#include "store/store.hpp"
+
+namespace starling::store {
+
+struct Backup::Impl {
+    Database into;
+    sqlite3_backup* backup = nullptr;
+    bool done = false;
+    ~Impl() {
+        if (backup != nullptr) sqlite3_backup_finish(backup);
+    }
+};
+
+Backup::Backup(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Backup::Backup(Backup&&) noexcept = default;
+Backup::~Backup() = default;
+
+Outcome<bool> Backup::step(int pages) {
+    if (impl_->done) return false;
+    const auto code = sqlite3_backup_step(impl_->backup, pages);
+    if (code == SQLITE_OK) return true;
+    const auto ended = sqlite3_backup_finish(std::exchange(impl_->backup, nullptr));
+    if (code != SQLITE_DONE || ended != SQLITE_OK) return impl_->into.fault();
+    impl_->into = {};  // closes it
+    impl_->done = true;
+    return false;
+}
+
+Outcome<Backup> Store::backup(const std::string& path) {
+    if (vfs_ == nullptr) {
+        if (auto made = make_new_file(path); !made) return made.fault();
+    }
+    auto into = Database::open(path, vfs_ ? vfs_->name() : std::string(), true);
+    if (!into) return into.fault();
+    auto impl = std::make_unique<Backup::Impl>();
+    impl->into = std::move(*into);
+    if (auto set = impl->into.execute("PRAGMA synchronous = FULL; PRAGMA locking_mode = EXCLUSIVE"); !set)
+        return set.fault();
+    impl->backup = sqlite3_backup_init(impl->into.handle(), "main", database_.handle(), "main");
+    if (impl->backup == nullptr) return impl->into.fault();
+    return Backup(std::move(impl));
+}
+
+Outcome<bool> Store::verify() {
+    auto pragma = database_.prepare("PRAGMA integrity_check(1)");
+    if (!pragma) return pragma.fault();
+    auto row = pragma->step();
+    if (!row) return row;
+    const std::string said(pragma->bytes(0));
+    pragma->reset();
+    if (said != "ok") return StoreFault{StoreFaultCode::corrupt, path_ + ": the store is damaged: " + said};
+    crdt::Replica replica(space_);
+    auto loaded = load(replica);
+    if (!loaded) return loaded.fault();
+    loaded->lives.check();
+    return true;
+}
+
+Outcome<bool> Store::restore(const std::string& backup, const StoreOptions& options) {
+    const auto path = options.directory + "/" + file_name;
+    const bool there = options.disk != nullptr ? options.disk->exists(path) : file_exists(path);
+    if (there)
+        return StoreFault{StoreFaultCode::in_use, path + ": there is a store already; a backup is restored beside it"};
+    std::unique_ptr<DiskVfs> vfs;
+    if (options.disk != nullptr) {
+        vfs = std::make_unique<DiskVfs>(*options.disk);
+    } else if (auto made = make_private_file(options.directory, path); !made) {
+        return made;
+    }
+    const auto vfs_name = vfs ? vfs->name() : std::string();
+    auto from = Database::open(backup, vfs_name, false);
+    if (!from) return from.fault();
+    if (auto set = from->execute("PRAGMA locking_mode = EXCLUSIVE"); !set) return set;
+    {
+        auto impl = std::make_unique<Backup::Impl>();
+        auto into = Database::open(path, vfs_name, true);
+        if (!into) return into.fault();
+        impl->into = std::move(*into);
+        if (auto set = impl->into.execute("PRAGMA synchronous = FULL; PRAGMA locking_mode = EXCLUSIVE"); !set)
+            return set;
+        impl->backup = sqlite3_backup_init(impl->into.handle(), "main", from->handle(), "main");
+        if (impl->backup == nullptr) return impl->into.fault();
+        Backup copy(std::move(impl));
+        if (auto copied = copy.step(-1); !copied) return copied;
+    }
+    vfs.reset();
+    auto store = open(options);
+    return store ? (*store)->verify() : Outcome<bool>(store.fault());
+}
+
+}  // namespace starling::store

@@ -1,0 +1,202 @@
+// Reading a store back: the tables as the last fold left them, then the log from there on.
+#include <algorithm>
+
+#include "crdt/assert.hpp"
+#include "crdt/state_builder.hpp"
+#include "store/statements.hpp"
+
+namespace starling::store {
+
+using namespace crdt;
+
+namespace {
+
+constexpr std::uint64_t progress_every = 10'000;
+
+StoreFault damaged(const std::string& what) {
+    return {StoreFaultCode::corrupt, "the store is damaged: " + what};
+}
+
+class Loading {
+  public:
+    Loading(Replica& replica, const Progress& progress) : replica_(replica), builder_(replica), progress_(progress) {}
+
+    Outcome<bool> begin(const std::map<Bytes, Bytes>& items, std::uint64_t log_rows);
+    Outcome<bool> chunk(const Statement& row);
+    Outcome<bool> heads();
+    Outcome<bool> entry(const Statement& row);
+    Outcome<bool> log_row(const Statement& row);
+    Outcome<Loaded> end();
+
+  private:
+    Outcome<bool> replay(const Changeset& changeset);
+    void drop_gaps();
+    void advance() {
+        if (++done_ % progress_every == 0 && progress_) progress_(std::min(done_, of_), of_);
+    }
+
+    Replica& replica_;
+    StateBuilder builder_;
+    const Progress& progress_;
+    std::uint64_t done_ = 0, of_ = 0;
+    Fold fold_;
+    std::optional<Mark> mark_;  ///< what the state must come to
+    Loaded loaded_;
+};
+
+Outcome<bool> Loading::begin(const std::map<Bytes, Bytes>& items, std::uint64_t log_rows) {
+    if (const auto at = items.find(fold_key); at != items.end()) {
+        const auto bytes = without_sum(at->second);
+        auto fold = bytes ? decode_fold(*bytes) : std::nullopt;
+        if (!fold) return damaged("what the last fold said cannot be read");
+        fold_ = std::move(*fold);
+        mark_ = fold_.mark;
+    }
+    loaded_.place = loaded_.folded = fold_.place;
+    of_ = fold_.live + log_rows;
+    if (!builder_.depth(fold_.depth)) return damaged("a depth is out of range");
+    builder_.reserve(std::min<std::uint64_t>(fold_.live, 1 << 26));
+    return true;
+}
+
+Outcome<bool> Loading::chunk(const Statement& row) {
+    const auto number = row.integer(0);
+    const auto node_bytes = row.bytes(1);
+    const auto bytes = without_sum(row.bytes(2));
+    const auto lines = bytes ? decode_lives(*bytes) : std::nullopt;
+    NodeKey node{};
+    constexpr std::int64_t chunks_max = UINT32_MAX / chunk_lives_max;
+    if (!lines || node_bytes.size() != node.size() || number <= 0 || number >= chunks_max)
+        return damaged("lives cannot be read");
+    std::copy(node_bytes.begin(), node_bytes.end(), node.begin());
+    std::vector<Origin*> origins;
+    for (const auto& line : *lines) {
+        auto origin = builder_.line({node, line.life}, line.seen, line.last_stamp);
+        if (!origin) return damaged(origin.fault().what);
+        (*origin)->stored_seen = line.seen;
+        origins.push_back(*origin);
+    }
+    loaded_.lives.add_chunk(std::uint32_t(number), node, std::move(origins));
+    return true;
+}
+
+Outcome<bool> Loading::heads() {
+    for (const auto& [number, head] : fold_.heads) {
+        const auto* origin = loaded_.lives.find(number);
+        if (origin == nullptr || !builder_.head(origin->id, head)) return damaged("a head is not covered");
+    }
+    return true;
+}
+
+Outcome<bool> Loading::entry(const Statement& row) {
+    const auto number = OriginNumber(row.integer(0));
+    const auto seq = Seq(row.integer(1));
+    auto* origin = loaded_.lives.find(number);
+    if (origin == nullptr || seq > origin->seen) {  // of a fold that did not end: the log says it again
+        loaded_.leftover.push_back({number, seq});
+        return true;
+    }
+    const SlotView slot{Type(row.integer(2)), row.bytes(5), row.bytes(6)};
+    const auto built = builder_.entry(*origin, seq, slot, Stamp(row.integer(3)), Depth(row.integer(4)), row.bytes(7));
+    if (!built) return damaged(built.fault().what);
+    advance();
+    return true;
+}
+
+Outcome<bool> Loading::replay(const Changeset& changeset) {
+    if (auto header = valid_header(changeset); !header) return damaged(header.fault().what);
+    if (changeset.space != replica_.space()) return damaged("a changeset is of another space");
+    const auto body = decode_body(changeset);
+    if (!body && body.fault().code == FaultCode::unknown_kind) return damaged("a changeset is of a newer format");
+    if (replica_.state().seen(changeset.origin) + 1 != changeset.first || replica_.missing(changeset, body))
+        return damaged("the log has a gap");
+    static_cast<void>(replica_.apply(changeset, body));
+    loaded_.raised.push_back(&replica_.bookkeeping().touch(changeset.origin));
+    return true;
+}
+
+Outcome<bool> Loading::log_row(const Statement& row) {
+    const auto place = Place(row.integer(0));
+    const auto at_us = std::uint64_t(row.integer(1));
+    const auto bytes = without_sum(row.bytes(2));
+    auto changeset = bytes ? decode_changeset(*bytes) : Result<Changeset>(Fault{FaultCode::malformed, {}});
+    if (!changeset) return damaged("a changeset of the log cannot be read");
+    if (place > fold_.place) {
+        if (auto replayed = replay(*changeset); !replayed) return replayed;
+        mark_.reset();
+        if (!row.nothing(3)) {
+            mark_ = decode_mark(row.bytes(3));
+            if (!mark_) return damaged("a mark cannot be read");
+        }
+    }
+    loaded_.place = std::max(loaded_.place, place);
+    loaded_.kept.push_back({place, at_us, row_bytes(*changeset)});
+    loaded_.log.push_back({place, at_us, std::make_shared<const Changeset>(std::move(*changeset))});
+    advance();
+    return true;
+}
+
+/// A state diff leaves gaps in the log: what is before one serves nobody.
+void Loading::drop_gaps() {
+    std::map<ReplicaId, Seq> next;  // the first seq of the changeset after this one, walking back
+    const auto useless = [&](const LogRow& row) {
+        const auto& changeset = *row.changeset;
+        const auto [at, is_first] = next.try_emplace(changeset.origin, replica_.state().seen(changeset.origin) + 1);
+        if (changeset.last() + 1 != at->second) return true;
+        at->second = changeset.first;
+        return false;
+    };
+    std::vector<LogRow> serving;
+    for (auto row = loaded_.log.rbegin(); row != loaded_.log.rend(); ++row) {
+        if (!useless(*row)) serving.push_back(std::move(*row));
+    }
+    loaded_.log.assign(std::make_move_iterator(serving.rbegin()), std::make_move_iterator(serving.rend()));
+}
+
+Outcome<Loaded> Loading::end() {
+    const auto& state = replica_.state();
+    if (mark_ && (mark_->version_hash != state.version_hash() || mark_->fingerprint != state.fingerprint()))
+        return damaged("the state is not what was written");
+    drop_gaps();
+    if (progress_) progress_(of_, of_);
+    return std::move(loaded_);
+}
+
+/// Calls `take` for each row.
+template <class Take>
+Outcome<bool> each(Statement& statement, Take take) {
+    while (true) {
+        auto row = statement.step();
+        if (!row || !*row) return row;
+        if (auto taken = take(statement); !taken) return statement.reset(), taken;
+    }
+}
+
+}  // namespace
+
+Outcome<Loaded> Store::load(Replica& replica, const Progress& progress) {
+    STARLING_ASSERT(replica.space() == space_, "a replica is of the store's space");
+    Loading loading(replica, progress);
+    auto& on = *statements_;
+    const auto run = [&]() -> Outcome<bool> {
+        auto known = items(Room::store);
+        if (!known) return known.fault();
+        const auto log_rows = database_.integer("SELECT ifnull(max(place) - min(place) + 1, 0) FROM log");
+        if (!log_rows) return log_rows.fault();
+        if (auto done = loading.begin(*known, std::uint64_t(*log_rows)); !done) return done;
+        if (auto done = each(on.chunks, [&](auto& row) { return loading.chunk(row); }); !done) return done;
+        if (auto done = loading.heads(); !done) return done;
+        if (auto done = each(on.entries, [&](auto& row) { return loading.entry(row); }); !done) return done;
+        // What the log touches is to be folded again.
+        replica.bookkeeping().track(true);
+        return each(on.log, [&](auto& row) { return loading.log_row(row); });
+    };
+    auto done = run();
+    auto loaded = done ? loading.end() : Outcome<Loaded>(done.fault());
+    if (loaded) return loaded;
+    auto fault = loaded.fault();
+    fault.what = path_ + ": " + fault.what;
+    return fault;
+}
+
+}  // namespace starling::store
