@@ -13,6 +13,14 @@ namespace {
 
 constexpr std::size_t faults_kept_max = 16;
 constexpr std::uint64_t life_renewal_us_min = 60'000'000;
+constexpr std::size_t held_messages_max = 64;  // for one link, until the disk has what they tell of
+
+/// A peer may rely on what such a message says that this node holds.
+bool tells_of_version(const Message& message) {
+    return std::holds_alternative<Hello>(message) || std::holds_alternative<Digest>(message) ||
+           std::holds_alternative<DiffOpen>(message) || std::holds_alternative<DiffPart>(message) ||
+           std::holds_alternative<DiffEnd>(message);
+}
 
 }  // namespace
 
@@ -28,6 +36,8 @@ Engine::Engine(Replica& replica, Clock& clock, EngineOptions options)
       trees_(limits_.inheritance),
       diffs_(*this, limits_, counters_, node_) {
     for (const auto& [id, origin] : replica_.state().origins()) rises_.rose(origins_.intern(id));
+    for (auto& [changeset, at_us] : options.log) log_.append(std::move(changeset), at_us);
+    if (options.durable_place) place_ = durable_ = *options.durable_place;
     neighbours_changed();
 }
 
@@ -38,6 +48,7 @@ Effects Engine::handle(const Input& input, Now now) {
     if (replica_.window_open() && !window_due_us_) window_due_us_ = now.mono_us + limits_.flush_window_us;
     timers();
     effects_.wake_us = next_deadline();
+    effects_.place = place_;
     return std::exchange(effects_, {});
 }
 
@@ -76,6 +87,7 @@ void Engine::end_link(const NodeKey& gone) {
     trees_.down(ended.slot);
     if (ended.greeted && ended.bookmark.engine != 0) pasts_.remember(gone, {ended.bookmark, std::move(ended.known)});
     links_.erase(lost);
+    std::erase_if(held_, [&](const Held& held) { return held.peer == gone; });
     diffs_.link_down(gone);
     neighbours_changed();
     for (auto& [peer, link] : links_) {
@@ -190,12 +202,39 @@ void Engine::send(const NodeKey& peer, const Message& message) {
     const auto at = links_.find(peer);
     if (at == links_.end()) return;
     auto& link = at->second;
+    if (place_ <= durable_ || !tells_of_version(message)) return send_now(peer, link, message);
+    // A disk that stands still must not fill the memory: to the peer this is a lost frame.
+    if (link.held >= held_messages_max) return;
+    ++link.held;
+    held_.push_back({place_, peer, message});
+}
+
+void Engine::send_now(const NodeKey& peer, Link& link, const Message& message) {
     auto bytes = encode(replica_.space(), message, link.refs_out);
     link.bytes_out += bytes.size();
     counters_.bytes_sent += bytes.size();
     ++link.messages_out;
     if (!std::holds_alternative<Changesets>(message)) counters_.control_bytes_sent += bytes.size();
     effects_.sends.push_back({peer, std::move(bytes)});
+}
+
+void Engine::on(const DurableUpTo& durable) {
+    if (durable_ == UINT64_MAX) return;
+    durable_ = std::max(durable_, durable.place);
+    for (; !unpushed_.empty() && unpushed_.front().place <= durable_; unpushed_.pop_front())
+        push(unpushed_.front().changeset, std::nullopt);
+    for (; !held_.empty() && held_.front().place <= durable_; held_.pop_front()) {
+        const auto& [place, peer, message] = held_.front();
+        auto& link = links_.at(peer);
+        --link.held;
+        send_now(peer, link, message);
+    }
+}
+
+Seq Engine::durable_seen(const ReplicaId& own) const {
+    const auto first = std::find_if(unpushed_.begin(), unpushed_.end(),
+                                    [&](const Undurable& u) { return u.changeset->origin == own; });
+    return first == unpushed_.end() ? replica_.state().seen(own) : first->changeset->first - 1;
 }
 
 void Engine::report(std::string fault) {
@@ -259,7 +298,12 @@ void Engine::timers() {
                 link.behind[range.origin] = {now + limits_.pull_timeout_us, link.pull->announced};
             link.pull.reset();
         }
-        if (link.digest_due_us <= now) say_digest(peer, link);
+        if (link.digest_due_us > now) continue;
+        if (link.held > 0) {  // what waits for the disk says it, or goes before
+            link.digest_due_us = now + limits_.digest_busy_us;
+            continue;
+        }
+        say_digest(peer, link);
     }
     for (auto& [peer, link] : links_) pull_from(peer, link);
     log_.trim(limits_.log_bytes_max, now, limits_.log_age_us_max);
@@ -331,7 +375,18 @@ void Engine::check() const {
         for (const auto& [peer, link] : links_) STARLING_ASSERT(overlay_->active(peer), "active links carry the data");
     }
     STARLING_ASSERT(waiting_.bytes() <= limits_.waiting_bytes_max, "what waits is bounded");
+    std::uint64_t before = 0;
+    for (const auto& [place, changeset] : unpushed_) {
+        STARLING_ASSERT(place > std::max(durable_, before) && place <= place_, "what is durable is pushed");
+        before = place;
+    }
+    std::map<NodeKey, std::size_t> held;
+    for (const auto& message : held_) {
+        STARLING_ASSERT(message.place > durable_ && message.place <= place_, "what is durable is told");
+        ++held[message.peer];
+    }
     for (const auto& [peer, link] : links_) {
+        STARLING_ASSERT(link.held == held[peer] && link.held <= held_messages_max, "what is held is counted");
         Fingerprint hash;
         for (OriginId origin = 0; origin < origins_.size(); ++origin)
             hash += version_line_hash(origins_.name(origin), link.known.seen(origin));

@@ -6,6 +6,7 @@
 // peer's log (pull.cpp); where the log no longer serves, two nodes compare their states (diff_session.hpp).
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <set>
@@ -23,6 +24,12 @@
 
 namespace starling::gossip {
 
+/// A changeset that the log is to hold from the start.
+struct Recalled {
+    ChangesetPtr changeset;
+    std::uint64_t at_us;  ///< when it was applied, as monotonic time; 0 for long ago
+};
+
 struct EngineOptions {
     crdt::NodeKey node{};
     Limits limits;
@@ -30,10 +37,14 @@ struct EngineOptions {
     std::function<std::uint64_t()> random;  ///< lives and names of sessions
     /// Decides on the links; without one, every link that is up is used and none is asked for.
     std::optional<OverlayLimits> overlay = {};
+    /// With a store: the place of the last that it held. What comes after waits for DurableUpTo (rule 9).
+    std::optional<std::uint64_t> durable_place = {};
+    std::vector<Recalled> log = {};  ///< of the store: without gaps, each origin's up to its seen, in order
 };
 
 /// Invariants: those of its parts; what a link is told of this node's version was true at an instant when no window was
-/// open (rule 6); nothing is applied before what it depends on (rule 2).
+/// open (rule 6) and is on the disk, if there is one, as are own changesets before they leave (rule 9); nothing is
+/// applied before what it depends on (rule 2).
 /// Thread rule: one thread at a time. `handle` is O(work caused), O(links) at least.
 class Engine final : private DiffHost {
   public:
@@ -50,6 +61,11 @@ class Engine final : private DiffHost {
     /// The changes of a transaction that was committed, for watchers; same effects.
     void wrote(crdt::Changes changes, Now now);
 
+    /// Something was applied or cut that no Effects have told of yet.
+    bool owes_effects() const { return !effects_.persist.empty() || effects_.replaced > 0; }
+    /// How far the own changesets of a life are on the disk.
+    crdt::Seq durable_seen(const crdt::ReplicaId& own) const;
+
     Status status() const;
     const Counters& counters() const { return counters_; }
     bool synced() const;
@@ -63,6 +79,7 @@ class Engine final : private DiffHost {
     void on(const Tick&) {}
     void on(const Written&) {}
     void on(const Flush&) { push_gathered(); }
+    void on(const DurableUpTo& durable);
     void on(const Candidate& candidate);
     void on(const ConnectFailed& failed);
     void on(const crdt::NodeKey& peer, OverlayMessage& message);
@@ -134,6 +151,7 @@ class Engine final : private DiffHost {
     void on(const crdt::NodeKey& peer, DiffSums& m) { diffs_.on_sums(peer, m, now_.mono_us); }
     void on(const crdt::NodeKey& peer, DiffCells& m) { diffs_.on_cells(peer, m, now_.mono_us); }
     void send(const crdt::NodeKey& peer, const Message& message) override;
+    void send_now(const crdt::NodeKey& peer, Link& link, const Message& message);
     const crdt::Replica& pinned() override;
     crdt::Result<bool> apply(crdt::Difference difference) override;
     std::uint64_t random() override { return random_(); }
@@ -168,6 +186,21 @@ class Engine final : private DiffHost {
     std::uint64_t next_pull_ = 1;
     std::uint64_t pull_events_ = 2048;  ///< to ask for at once, in all; as answers turn out
     std::vector<std::string> faults_;
+
+    // -- what waits for the disk (rule 9)
+    struct Undurable {
+        std::uint64_t place;
+        ChangesetPtr changeset;
+    };
+    struct Held {
+        std::uint64_t place;
+        crdt::NodeKey peer;
+        Message message;
+    };
+    std::uint64_t place_ = 0;             ///< of the last that was applied or cut
+    std::uint64_t durable_ = UINT64_MAX;  ///< and of the last that is on the disk; memory mode: all is well
+    std::deque<Undurable> unpushed_;      ///< own changesets, not pushed yet
+    std::deque<Held> held_;               ///< messages that tell of this node's version
 };
 
 }  // namespace starling::gossip

@@ -54,7 +54,11 @@ struct Candidate {
 struct ConnectFailed {
     crdt::NodeKey peer;
 };
-using Input = std::variant<LinkUp, LinkDown, Received, Tick, Written, Flush, Candidate, ConnectFailed>;
+/// Everything that `Effects` told of up to this place is on the disk (rule 9). In memory mode it never comes.
+struct DurableUpTo {
+    std::uint64_t place = 0;
+};
+using Input = std::variant<LinkUp, LinkDown, Received, Tick, Written, Flush, Candidate, ConnectFailed, DurableUpTo>;
 
 // -- effects
 struct Send {
@@ -73,14 +77,16 @@ struct Delivered {
     bool written_here = false;              ///< by a transaction of this node, just now
 };
 /// What the driver does with them, in this order: hand `persist` to the store, then do the rest, disconnects before
-/// connects; in durable mode a send marked by the store's issue waits for it (rule 9).
+/// connects. Nothing of it waits for the disk: what has to, comes out when DurableUpTo comes in (rule 9).
 struct Effects {
     std::vector<std::shared_ptr<const crdt::Changeset>> persist;  ///< applied or cut, in order
-    std::vector<Send> sends;                                      ///< in order, for each peer
-    std::vector<Disconnect> disconnect;                           ///< after the sends
-    std::vector<PeerAddress> connect;                             ///< LinkUp or ConnectFailed is to follow
-    std::vector<Delivered> delivered;                             ///< for watchers, after the engine returned
-    std::optional<std::uint64_t> wake_us;                         ///< tick no later than this monotonic time
+    std::size_t replaced = 0;                                     ///< state diffs applied, of which no changeset tells
+    std::uint64_t place = 0;               ///< counts both, since the first life: DurableUpTo names it
+    std::vector<Send> sends;               ///< in order, for each peer
+    std::vector<Disconnect> disconnect;    ///< after the sends
+    std::vector<PeerAddress> connect;      ///< LinkUp or ConnectFailed is to follow
+    std::vector<Delivered> delivered;      ///< for watchers, after the engine returned
+    std::optional<std::uint64_t> wake_us;  ///< tick no later than this monotonic time
 };
 
 /// May this changeset be applied? Signatures and certificates are checked here once they exist; the default accepts.

@@ -70,6 +70,8 @@ struct Link {
     std::vector<ChangesetPtr> gathered;  ///< to be pushed when the push window ends, causes first
     std::size_t gathered_bytes = 0;      ///< less than a frame's: what fills one is pushed at once
 
+    std::size_t held = 0;  ///< messages that wait for the disk
+
     std::deque<Unacked> unacked;
     std::size_t unacked_bytes = 0;
     std::size_t received_bytes = 0;  ///< pushed by the peer since the last digest told it

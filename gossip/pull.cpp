@@ -111,7 +111,9 @@ void Engine::on(const NodeKey& peer, Pull& pull) {
             answer.gone.push_back(range.origin);
             continue;
         }
-        auto found = log_.range(range.origin, range.from, range.to, pull_changesets_max);
+        // Own changesets leave when they are durable, however they are asked for.
+        const auto to = range.origin.node == node_ ? std::min(range.to, durable_seen(range.origin)) : range.to;
+        auto found = log_.range(range.origin, range.from, to, pull_changesets_max);
         records.insert(records.end(), found.begin(), found.end());
     }
     // In the order of application, so that causes arrive before their effects.

@@ -31,8 +31,10 @@ void Engine::publish(Changeset changeset) {
     log_.append(shared, now_.mono_us);
     counters_.body_bytes_applied += shared->body.size();
     effects_.persist.push_back(shared);
+    ++place_;
     raised(shared->origin);
-    push(shared, std::nullopt);
+    if (place_ <= durable_) return push(shared, std::nullopt);
+    unpushed_.push_back({place_, shared});
 }
 
 /// Along the tree of its origin. On a full mesh the origin has sent it to all, so nobody else does.
@@ -197,6 +199,7 @@ void Engine::apply_now(const WaitingChangeset& waiting) {
     log_.append(changeset, now_.mono_us);
     counters_.body_bytes_applied += changeset->body.size();
     effects_.persist.push_back(changeset);
+    ++place_;
     effects_.delivered.push_back({std::move(changes), changeset->origin, false});
     raised(changeset->origin);
     if (waiting.passed_by) push(changeset, waiting.passed_by);
@@ -253,6 +256,8 @@ Result<bool> Engine::apply(Difference difference) {
         if (top.seen > seen(before, id)) newer_format_.erase(id);  // what could not be read is behind it
     }
     auto changes = apply_difference(replica_, difference);
+    ++place_;
+    ++effects_.replaced;
     for (const auto& [id, top] : difference.tops) {
         if (top.seen <= seen(before, id)) continue;
         if (!mutant(Mutant::log_survives_diffs)) log_.reset(id);

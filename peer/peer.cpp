@@ -1,5 +1,7 @@
 #include "peer/peer.hpp"
 
+#include <algorithm>
+
 #include "crdt/assert.hpp"
 #include "gossip/engine.hpp"
 
@@ -7,40 +9,115 @@ namespace starling::peer {
 
 using namespace crdt;
 
+namespace {
+
+gossip::EngineOptions engine_options(Options& options) {
+    return {options.node, options.limits, std::move(options.verify), std::move(options.random), options.overlay};
+}
+
+/// When something of `at_us` wall time happened, as monotonic time; 0 where that is before its beginning.
+std::uint64_t monotonic(std::uint64_t at_us, gossip::Now now) {
+    const auto age_us = now.wall_us - std::min(now.wall_us, at_us);
+    return now.mono_us - std::min(now.mono_us, age_us);
+}
+
+}  // namespace
+
 struct Peer::Impl {
     explicit Impl(Options options)
         : replica(options.space, {options.random(), options.random()}),
-          engine(
-              replica, clock,
-              {options.node, options.limits, std::move(options.verify), std::move(options.random), options.overlay}) {}
+          engine(std::make_unique<gossip::Engine>(replica, clock, engine_options(options))) {}
+    Impl(SpaceId space, const HashKey& table_key) : replica(space, table_key) {}
 
     Replica replica;
     Clock clock;
-    gossip::Engine engine;
+    std::optional<store::Recorder> recorder;
+    std::unique_ptr<gossip::Engine> engine;
+    std::optional<std::string> refusal;  ///< why nothing can be written
 };
 
 Peer::Peer(Options options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+Peer::Peer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Peer::~Peer() = default;
 
-gossip::Effects Peer::handle(const gossip::Input& input, gossip::Now now) {
-    return impl_->engine.handle(input, now);
+store::Outcome<std::unique_ptr<Peer>> Peer::open(Options options, store::Store& store, gossip::Now now,
+                                                 const store::RecorderLimits& limits, const store::Progress& progress) {
+    const HashKey table_key{options.random(), options.random()};
+    auto impl = std::make_unique<Impl>(options.space, table_key);
+    auto loaded = store.load(impl->replica, progress);
+    if (!loaded) return loaded.fault();
+    // What is written from now on is later than what was written before.
+    Stamp last = 0;
+    for (const auto& [id, origin] : impl->replica.state().origins()) last = std::max(last, origin.last_stamp);
+    impl->clock.observe(last, now.wall_us);
+    auto made = engine_options(options);
+    made.durable_place = loaded->place;
+    for (auto& row : std::exchange(loaded->log, {}))
+        made.log.push_back({std::move(row.changeset), monotonic(row.at_us, now)});
+    impl->recorder.emplace(impl->replica, std::move(*loaded), limits);
+    impl->engine = std::make_unique<gossip::Engine>(impl->replica, impl->clock, std::move(made));
+    return std::unique_ptr<Peer>(new Peer(std::move(impl)));
 }
 
+gossip::Effects Peer::handle(const gossip::Input& input, gossip::Now now) {
+    auto effects = impl_->engine->handle(input, now);
+    if (auto& recorder = impl_->recorder) {
+        for (const auto& changeset : effects.persist) recorder->applied(changeset, now.wall_us);
+        for (auto left = effects.replaced; left > 0; --left) recorder->replaced();
+        STARLING_ASSERT(recorder->place() == effects.place, "the store is told of everything");
+    }
+    return effects;
+}
+
+// -- with a store
+// --------------------------------------------------------------------------------------------------------
+
+std::optional<store::Batch> Peer::take_batch(gossip::Now now) {
+    if (!impl_->recorder || impl_->engine->owes_effects()) return {};
+    return impl_->recorder->take(now.wall_us);
+}
+
+std::optional<store::Batch> Peer::take_last_batch(gossip::Now now) {
+    if (!impl_->recorder || impl_->engine->owes_effects() || impl_->replica.window_open()) return {};
+    return impl_->recorder->take_all(now.wall_us);
+}
+
+bool Peer::durable(const Dot& own) const {
+    return impl_->recorder && own.seq <= impl_->engine->durable_seen(own.replica);
+}
+
+void Peer::keep(store::Item item) {
+    if (impl_->recorder) impl_->recorder->put(std::move(item));
+}
+
+store::Place Peer::place() const {
+    return impl_->recorder ? impl_->recorder->place() : 0;
+}
+
+void Peer::refuse_writes(std::optional<std::string> why) {
+    impl_->refusal = std::move(why);
+}
+
+// -- writing and reading
+// -------------------------------------------------------------------------------------------------
+
 Result<Commit> Peer::write(gossip::Now now, const std::function<void(Transaction&)>& write) {
-    impl_->engine.prepare_write(now);
+    if (impl_->refusal) return Fault{FaultCode::refused, *impl_->refusal};
+    impl_->engine->prepare_write(now);
     Transaction tx(impl_->replica, impl_->clock.next(now.wall_us));
     write(tx);
     const bool wrote = tx.wrote();
     auto changes = tx.commit();
     if (!changes) return changes.fault();
     Commit commit{version(), *changes, wrote};
-    if (wrote) impl_->engine.wrote(std::move(*changes), now);
+    if (wrote) commit.dot = {*impl_->replica.self(), seen(commit.version, *impl_->replica.self())};
+    if (wrote) impl_->engine->wrote(std::move(*changes), now);
     return commit;
 }
 
 bool Peer::settle(gossip::Now now) {
     if (!impl_->replica.window_open()) return false;
-    impl_->engine.settle(now);
+    impl_->engine->settle(now);
     return true;
 }
 
@@ -55,18 +132,19 @@ Version Peer::version() const {
 }
 
 gossip::Status Peer::status() const {
-    return impl_->engine.status();
+    return impl_->engine->status();
 }
 const gossip::Counters& Peer::counters() const {
-    return impl_->engine.counters();
+    return impl_->engine->counters();
 }
 bool Peer::synced() const {
-    return impl_->engine.synced();
+    return impl_->engine->synced();
 }
 
 void Peer::check() const {
     impl_->replica.check();
-    impl_->engine.check();
+    impl_->engine->check();
+    if (impl_->recorder) impl_->recorder->check();
 }
 
 }  // namespace starling::peer

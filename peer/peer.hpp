@@ -1,5 +1,11 @@
-// One peer, whole and single-threaded, without socket or clock: replica, clock and gossip engine in one. The node
-// drives it with real time and real links, the simulator with virtual ones.
+// One peer, whole and single-threaded, without socket or clock: replica, clock, gossip engine and what records for the
+// store in one. The node drives it with real time, links and disks, the simulator with virtual ones.
+//
+// A peer in memory mode has nothing to do with a disk. One with a store never waits for it: its driver takes a batch,
+// commits it wherever it likes, and says that it is durable:
+//
+//     if (auto batch = peer.take_batch(now)) …
+//         if (store.commit(*batch)) effects = peer.handle(gossip::DurableUpTo{batch->place}, now);
 #pragma once
 
 #include <functional>
@@ -8,6 +14,7 @@
 #include "crdt/clock.hpp"
 #include "crdt/transaction.hpp"
 #include "gossip/io.hpp"
+#include "store/store.hpp"
 
 namespace starling::peer {
 
@@ -26,12 +33,18 @@ struct Commit {
     crdt::Version version;  ///< covers the transaction and all it depends on
     crdt::Changes changes;  ///< for watchers
     bool wrote = false;     ///< false: nothing changed and no dot was taken
+    crdt::Dot dot = {};     ///< the last that it took, where it wrote
 };
 
 /// Thread rule: one thread at a time; the owner locks. No call blocks or does IO.
 class Peer {
   public:
+    /// In memory mode.
     explicit Peer(Options options);
+    /// With what the store holds. Reads all of it, as the one call that does; the store is not kept. Of the same space.
+    static store::Outcome<std::unique_ptr<Peer>> open(Options options, store::Store& store, gossip::Now now,
+                                                      const store::RecorderLimits& limits = {},
+                                                      const store::Progress& progress = {});
     ~Peer();
     Peer(const Peer&) = delete;
     Peer& operator=(const Peer&) = delete;
@@ -48,6 +61,22 @@ class Peer {
     /// whether one was open. Not inside `write`. The caller owes a `handle(Written{}, now)` as after `write`.
     bool settle(gossip::Now now);
 
+    // -- with a store
+    /// What is to be committed next, after the batch before has been; nothing where nothing is to be, or not yet. A
+    /// batch that met a fault that may pass is committed again as it is. O(what came since).
+    std::optional<store::Batch> take_batch(gossip::Now now);
+    /// The last batch before the store is closed: what opens it next has nothing to replay. After a `handle(Flush{})`,
+    /// which closes the window.
+    std::optional<store::Batch> take_last_batch(gossip::Now now);
+    /// Is what took this dot of an own life on the disk? Never in memory mode.
+    bool durable(const crdt::Dot& own) const;
+    /// Something small for the store to keep, with the next batch.
+    void keep(store::Item item);
+    /// Of the last that was applied or cut; the store's.
+    store::Place place() const;
+    /// The store takes no more, or takes them again: while there is a reason, `write` fails with it. All else goes on.
+    void refuse_writes(std::optional<std::string> why);
+
     const crdt::Replica& replica() const;
     const crdt::State& state() const { return replica().state(); }
     /// The version including the open window: what a reader of this node sees.
@@ -63,6 +92,7 @@ class Peer {
 
   private:
     struct Impl;
+    explicit Peer(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };
 

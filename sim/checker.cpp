@@ -20,7 +20,30 @@ void Checker::record(LocalTransaction transaction) {
 }
 
 void Checker::started(Place place) {
-    seats_[place] = {};
+    auto& seat = seats_[place] = {};
+    if (world_.lost()) fail(place, *world_.lost());
+    const auto* peer = world_.peer(place);
+    if (verdict_ || peer == nullptr || peer->state().origins().empty()) return;
+    seat.mirror.refresh(peer->state());
+    seat.version = peer->version();
+    seat.version_hash = peer->state().version_hash();
+    seat.fingerprint = peer->state().fingerprint();
+    expect(place, oracle_.judge(peer->state(), seat.version));
+    expect(place, Workload::torn(peer->state()));
+    if (world_.same_disk(place)) judge_left(place);
+}
+
+/// What left a node was on its disk before (rule 9), so nobody knows more of its lives than its disk does.
+void Checker::judge_left(Place place) {
+    for (Place other = 0; other < world_.nodes(); ++other) {
+        const auto* there = world_.peer(other);
+        if (other == place || there == nullptr) continue;
+        for (const auto& [id, origin] : there->state().origins()) {
+            if (id.node == world_.key(place) && origin.seen > world_.peer(place)->state().seen(id))
+                fail(place, "its disk does not hold what node " + std::to_string(other) + " holds of its life " +
+                                crdt::short_name(id));
+        }
+    }
 }
 
 void Checker::stopped(Place place) {

@@ -16,6 +16,7 @@ namespace starling::sim {
 ///  - the version goes only forward;
 ///  - equal versions are equal states;
 ///  - watchers are told of everything that changed, and of a transaction in one piece;
+///  - a disk holds what was durable, and all that left the node;
 ///  - no peer breaks the protocol or contradicts rule 1.
 /// Thread rule: that of its world.
 class Checker final : public Observer {
@@ -50,6 +51,7 @@ class Checker final : public Observer {
     void expect(Place place, const Verdict& verdict);
     void judge_told(Place place, const crdt::Version& before, const gossip::Effects& effects);
     void judge_whole(Place place, const LocalTransaction& transaction, const gossip::Effects& effects);
+    void judge_left(Place place);
     void judge_against_others(Place place);
     void judge_counters(Place place);
 

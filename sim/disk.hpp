@@ -22,6 +22,7 @@ class VirtualDisk final : public store::Disk {
     std::unique_ptr<store::DiskFile> open(const std::string& name, bool create) override;
     store::DiskError remove(const std::string& name) override;
     bool exists(const std::string& name) override { return files_.contains(name); }
+    std::uint64_t random() override { return random_.next(); }
 
     // -- power
     /// The power goes at the so manieth write, truncation, sync or removal from now, counted from 1: that one may be

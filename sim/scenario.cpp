@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include "sim/checker.hpp"
 
@@ -35,6 +36,20 @@ Config Config::drawn(std::size_t nodes, std::uint64_t seed) {
     limits.diffs_served_max = either(300, limits.diffs_served_max, 1);
     limits.push_window_us = std::array{0U, 0U, 20'000U, 200'000U}[random.below(4)];
     limits.hello_lines_unasked_max = std::array{32U, 2U, 0U}[random.below(3)];
+    return config;
+}
+
+Config Config::drawn_with_disks(std::size_t nodes, std::uint64_t seed) {
+    auto config = drawn(nodes, seed);
+    Random random(seed ^ 0xd15c'0000'0000'0000ULL);
+    config.rates.crash = 40;
+    DiskOptions disks;
+    disks.commit_us_max = std::array{0U, 3'000U, 30'000U, 300'000U}[random.below(4)];
+    disks.limits.fold_log_bytes = std::array{0U, 1'000U, 4'000U, 1U << 20}[random.below(4)];
+    disks.limits.fold_rows_min = std::array{2U, 256U}[random.below(2)];
+    disks.limits.log_bytes_max = std::array{2'000U, 64U << 20}[random.below(2)];
+    disks.checkpoint_pages = std::array{6, 40}[random.below(2)];
+    config.disks = disks;
     return config;
 }
 
@@ -84,6 +99,7 @@ class Scenario {
         options.network = config.network;
         options.limits = config.limits;
         options.skew_us_max = config.skew_us_max;
+        options.disks = config.disks;
         return options;
     }
 
@@ -161,9 +177,24 @@ class Scenario {
         if (world_.peer(place) == nullptr) return;
         fired("crash");
         world_.crash(place);
+        if (config_.disks) change_disk(place);
         world_.at(outage_end_us(), [this, place] {
             if (world_.peer(place) == nullptr) world_.restart(place);
         });
+    }
+
+    /// An older backup of its own, or another node's disk. Backups are made now and then.
+    void change_disk(Place place) {
+        const auto draw = random_.below(1000);
+        const auto other = random_.below(config_.nodes);
+        if (draw < config_.rates.restored && backups_.contains(place)) {
+            fired("restore");
+            world_.change_disk(place, backups_[place]);
+        } else if (draw >= 1000 - config_.rates.cloned && world_.peer(other) != nullptr) {
+            fired("clone");
+            world_.change_disk(place, world_.backup(other));
+        }
+        if (world_.peer(other) != nullptr && random_.chance(500)) backups_[other] = world_.backup(other);
     }
 
     void block_until(const Edge& edge, std::uint64_t end_us) {
@@ -286,6 +317,7 @@ class Scenario {
     World world_;
     Checker checker_;
     FaultCounts faults_;
+    std::map<Place, VirtualDisk::Image> backups_;
     std::uint64_t transactions_ = 0;
     std::optional<std::uint64_t> healed_us_;
 };

@@ -19,6 +19,9 @@ struct FaultRates {
     std::uint64_t cut = 20;        ///< of one link; it is dialled again
     std::uint64_t pause = 10;      ///< a node stands still
     std::uint64_t clock = 10;      ///< a wall clock jumps
+    // -- with disks, of the crashes
+    std::uint64_t restored = 150;  ///< come back with an older disk
+    std::uint64_t cloned = 100;    ///< come back with another node's
 };
 
 struct Config {
@@ -34,12 +37,15 @@ struct Config {
     std::uint64_t check_every = 16;     ///< see Checker
     /// Decides on the links, whatever the topology says.
     std::optional<gossip::OverlayLimits> overlay = {};
-    World::Tamper tamper;           ///< see World
-    std::ostream* trace = nullptr;  ///< every event in words, as it happens
+    std::optional<DiskOptions> disks = {};  ///< nodes have disks, and come back from them
+    World::Tamper tamper;                   ///< see World
+    std::ostream* trace = nullptr;          ///< every event in words, as it happens
 
     /// Everything else drawn from the seed: topology, faults of the links, and sizes small enough that logs end, pulls
     /// and diffs take several messages, and waiting changesets are evicted.
     static Config drawn(std::size_t nodes, std::uint64_t seed);
+    /// The same with disks, slow ones among them, and more crashes.
+    static Config drawn_with_disks(std::size_t nodes, std::uint64_t seed);
 };
 
 /// After the heal, virtual time until every node is level may be so much: idle digests, and time-outs of a pull and a

@@ -20,6 +20,10 @@ class Station {
     virtual gossip::Counters counters() const = 0;
     /// The peer, where the station is one.
     virtual const peer::Peer* peer() const { return nullptr; }
+    // -- with a disk
+    virtual std::optional<store::Batch> take_batch(gossip::Now) { return {}; }
+    /// Returns when it is on the disk, or when the power is gone.
+    virtual bool commit(const store::Batch&) { return false; }
     virtual void check() const {}
 };
 

@@ -36,6 +36,39 @@ class PeerStation final : public Station {
     peer::Peer peer_;
 };
 
+/// A peer and the store that it came out of.
+class StoredStation final : public Station {
+  public:
+    StoredStation(std::unique_ptr<store::Store> store, std::unique_ptr<peer::Peer> peer)
+        : store_(std::move(store)), peer_(std::move(peer)) {}
+    gossip::Effects handle(const gossip::Input& input, gossip::Now now) override { return peer_->handle(input, now); }
+    crdt::Result<peer::Commit> write(gossip::Now now, const std::function<void(crdt::Transaction&)>& write) override {
+        return peer_->write(now, write);
+    }
+    gossip::Counters counters() const override { return peer_->counters(); }
+    const peer::Peer* peer() const override { return peer_.get(); }
+    void check() const override { peer_->check(); }
+    std::optional<store::Batch> take_batch(gossip::Now now) override { return peer_->take_batch(now); }
+    bool commit(const store::Batch& batch) override { return bool(store_->commit(batch)); }
+
+  private:
+    std::unique_ptr<store::Store> store_;
+    std::unique_ptr<peer::Peer> peer_;
+};
+
+/// nullptr, and why, where the disk does not hold a store that can be read.
+std::unique_ptr<Station> open_stored(VirtualDisk& disk, const DiskOptions& disks, peer::Options options,
+                                     gossip::Now now, std::optional<std::string>& why) {
+    store::StoreOptions at{"node", options.space, &disk, true, disks.checkpoint_pages};
+    auto store = store::Store::open(at);
+    if (!store) return why = store.fault().what, nullptr;
+    auto peer = peer::Peer::open(std::move(options), **store, now, disks.limits);
+    if (!peer) return why = peer.fault().what, nullptr;
+    return std::make_unique<StoredStation>(std::move(*store), std::move(*peer));
+}
+
+constexpr std::uint64_t torn_changes_max = 12;  // of a commit that the power leaves, at most
+
 }  // namespace
 
 World::World(const WorldOptions& options, Random random)
@@ -77,8 +110,20 @@ void World::boot(Place place) {
         options.limits = options_.limits;
         options.random = std::move(random);
         options.overlay = options_.overlay;
-        node.station = std::make_unique<PeerStation>(std::move(options));
+        if (options_.disks) {
+            if (!node.disk) node.disk = std::make_unique<VirtualDisk>(random_.fork());
+            node.station = open_stored(*node.disk, *options_.disks, options, now(place), lost_);
+            STARLING_ASSERT(node.station != nullptr, "a store survives the loss of power");
+            const auto found = node.station->peer()->place();
+            if (found < node.durable)
+                lost_ = "node " + std::to_string(place) + " lost what was durable: " + std::to_string(node.durable) +
+                        " applied, " + std::to_string(found) + " found";
+            node.durable = found;
+        } else {
+            node.station = std::make_unique<PeerStation>(std::move(options));
+        }
     }
+    ++node.boots;
     node.peer = node.station->peer();
     node.wake_us = UINT64_MAX;
     ++node.timer;
@@ -191,6 +236,48 @@ void World::handle(Place place, const gossip::Input& input) {
         queue_.at(node.wake_us, {Event::Kind::tick, place, place, ++node.timer, 0, {}});
     }
     for (auto* observer : observers_) observer->handled(place, effects);
+    if (node.disk) begin_commit(place);
+}
+
+// -- disks
+// ---------------------------------------------------------------------------------------------------------------
+
+void World::begin_commit(Place place) {
+    auto& node = nodes_[place];
+    if (node.committing) return;
+    node.committing = node.station->take_batch(now(place));
+    if (!node.committing) return;
+    at(queue_.now_us() + random_.below(options_.disks->commit_us_max + 1), [this, place, boot = node.boots] {
+        if (nodes_[place].boots == boot && running(place)) end_commit(place);
+    });
+}
+
+void World::end_commit(Place place) {
+    auto& node = nodes_[place];
+    trace_.add(queue_.now_us(), "has on its disk", place);
+    const auto batch = *std::exchange(node.committing, {});
+    STARLING_ASSERT(node.station->commit(batch), "a disk with power keeps what it is given");
+    node.durable = batch.place;
+    handle(place, gossip::DurableUpTo{batch.place});
+}
+
+/// Part of a commit that is under way may reach the disk.
+void World::lose_power(Node& node) {
+    if (node.committing && random_.chance(700)) {
+        node.disk->cut_after(random_.between(1, torn_changes_max));
+        if (node.station->commit(*node.committing)) node.durable = node.committing->place;
+    }
+    node.committing.reset();
+    node.disk->cut();
+}
+
+void World::change_disk(Place place, const VirtualDisk::Image& image) {
+    STARLING_ASSERT(!running(place), "a disk is changed while the node is down");
+    trace_.add(queue_.now_us(), "has its disk changed", place);
+    auto& node = nodes_[place];
+    node.disk->put(image);
+    node.durable = 0;
+    node.same_disk = false;
 }
 
 // -- writing
@@ -216,7 +303,9 @@ void World::crash(Place place) {
     trace_.add(queue_.now_us(), "crashes", place);
     auto& node = nodes_[place];
     for (auto* observer : observers_) observer->stopped(place);
+    if (node.disk) lose_power(node);
     node.station.reset();
+    if (node.disk) node.disk->power_on();
     node.peer = nullptr;
     node.paused_until_us = node.busy_until_us = 0;
     node.inbox.clear();

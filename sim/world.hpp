@@ -11,11 +11,19 @@
 #include <vector>
 
 #include "peer/peer.hpp"
+#include "sim/disk.hpp"
 #include "sim/network.hpp"
 #include "sim/station.hpp"
 #include "sim/trace.hpp"
 
 namespace starling::sim {
+
+/// What stands under the nodes, where they have disks.
+struct DiskOptions {
+    std::uint64_t commit_us_max = 5'000;  ///< a commit takes up to this
+    store::RecorderLimits limits;
+    int checkpoint_pages = 20;
+};
 
 struct WorldOptions {
     std::size_t nodes = 3;
@@ -26,13 +34,15 @@ struct WorldOptions {
     StationMaker station;               ///< empty: a peer at every place
     /// Decides on the links, in place of edges. A node hears of a few others when it starts.
     std::optional<gossip::OverlayLimits> overlay = {};
+    /// Nodes have disks, and come back from them; not where `station` makes them.
+    std::optional<DiskOptions> disks = {};
 };
 
 /// What a node has around its peer. Called in the order of attachment, right after the peer returned.
 class Observer {
   public:
     virtual ~Observer() = default;
-    /// A peer begins with an empty memory.
+    /// A peer begins, with an empty memory or with what its disk holds.
     virtual void started(Place) {}
     /// The peer is about to be destroyed, with all that is in its memory.
     virtual void stopped(Place) {}
@@ -83,9 +93,18 @@ class World {
     void flush(Place place);
 
     // -- faults of nodes; those of links are the network's
+    /// With a disk, the power goes: in the middle of a commit, if there is one.
     void crash(Place place);
-    /// The same node key, an empty memory: a new life.
+    /// The same node key, an empty memory or what the disk holds: a new life.
     void restart(Place place);
+    /// What a backup of the node's disk would hold. The node must run, and have a disk.
+    VirtualDisk::Image backup(Place place) const { return nodes_[place].disk->image(); }
+    /// The disk of a node that is down is changed for an older one, or for another node's.
+    void change_disk(Place place, const VirtualDisk::Image& image);
+    /// Whether the disk is the one that the node has written to from the start.
+    bool same_disk(Place place) const { return nodes_[place].same_disk; }
+    /// What was found lost on a disk, if anything ever.
+    const std::optional<std::string>& lost() const { return lost_; }
     /// The node stands still until a time: what arrives for it waits.
     void pause(Place place, std::uint64_t until_us);
     /// Each input takes it so long, and the next one waits; 0: no time at all.
@@ -102,6 +121,7 @@ class World {
   private:
     struct Node {
         crdt::NodeKey key{};
+        std::unique_ptr<VirtualDisk> disk;  ///< outlives what is open on it
         std::unique_ptr<Station> station;
         const peer::Peer* peer = nullptr;  ///< the station's
         std::int64_t clock_error_us = 0;
@@ -111,6 +131,11 @@ class World {
         std::deque<Event> inbox;             ///< what came while it could not listen
         std::uint64_t wake_us = UINT64_MAX;  ///< when the pending tick is due
         std::uint64_t timer = 0;             ///< which tick is the pending one
+        // -- with a disk
+        std::optional<store::Batch> committing;
+        std::uint64_t boots = 0;
+        store::Place durable = 0;  ///< what the store said is on the disk
+        bool same_disk = true;
     };
 
     void boot(Place place);
@@ -120,6 +145,9 @@ class World {
     void happen(Event& event);
     void take_one(Place place);
     void look_later(Place place);
+    void begin_commit(Place place);
+    void end_commit(Place place);
+    void lose_power(Node& node);
 
     Queue queue_;
     Random random_;
@@ -131,6 +159,7 @@ class World {
     std::vector<std::function<void()>> scripts_;
     std::vector<std::size_t> free_scripts_;
     Place heard_from_ = Trace::nowhere;
+    std::optional<std::string> lost_;
 };
 
 }  // namespace starling::sim

@@ -35,6 +35,8 @@ class Disk {
     virtual std::unique_ptr<DiskFile> open(const std::string& name, bool create) = 0;
     virtual DiskError remove(const std::string& name) = 0;
     virtual bool exists(const std::string& name) = 0;
+    /// Chance, which SQLite tells an old log from a new one by.
+    virtual std::uint64_t random() = 0;
 };
 
 }  // namespace starling::store

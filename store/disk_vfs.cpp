@@ -25,7 +25,7 @@ DiskFile& file_of(sqlite3_file* file) {
     return *reinterpret_cast<VfsFile*>(file)->file;
 }
 
-int code_of(DiskError error, int otherwise) {
+int sqlite_code_of(DiskError error, int otherwise) {
     switch (error) {
         case DiskError::none:
             return SQLITE_OK;
@@ -49,24 +49,24 @@ int close_file(sqlite3_file* file) {
     return SQLITE_OK;
 }
 int read_file(sqlite3_file* file, void* into, int bytes, sqlite3_int64 from) {
-    return code_of(file_of(file).read(static_cast<char*>(into), std::size_t(bytes), std::uint64_t(from)),
-                   SQLITE_IOERR_READ);
+    return sqlite_code_of(file_of(file).read(static_cast<char*>(into), std::size_t(bytes), std::uint64_t(from)),
+                          SQLITE_IOERR_READ);
 }
 int write_file(sqlite3_file* file, const void* data, int bytes, sqlite3_int64 at) {
-    return code_of(file_of(file).write(static_cast<const char*>(data), std::size_t(bytes), std::uint64_t(at)),
-                   SQLITE_IOERR_WRITE);
+    return sqlite_code_of(file_of(file).write(static_cast<const char*>(data), std::size_t(bytes), std::uint64_t(at)),
+                          SQLITE_IOERR_WRITE);
 }
 int truncate_file(sqlite3_file* file, sqlite3_int64 bytes) {
-    return code_of(file_of(file).truncate(std::uint64_t(bytes)), SQLITE_IOERR_TRUNCATE);
+    return sqlite_code_of(file_of(file).truncate(std::uint64_t(bytes)), SQLITE_IOERR_TRUNCATE);
 }
 int sync_file(sqlite3_file* file, int) {
-    return code_of(file_of(file).sync(), SQLITE_IOERR_FSYNC);
+    return sqlite_code_of(file_of(file).sync(), SQLITE_IOERR_FSYNC);
 }
 int size_of_file(sqlite3_file* file, sqlite3_int64* bytes) {
     std::uint64_t size = 0;
     const auto error = file_of(file).size(size);
     *bytes = sqlite3_int64(size);
-    return code_of(error, SQLITE_IOERR_FSTAT);
+    return sqlite_code_of(error, SQLITE_IOERR_FSTAT);
 }
 int lock_file(sqlite3_file* file, int level) {
     auto* vfs_file = reinterpret_cast<VfsFile*>(file);
@@ -120,7 +120,7 @@ int open_file(sqlite3_vfs* vfs, const char* name, sqlite3_file* file, int flags,
 }
 int delete_file(sqlite3_vfs* vfs, const char* name, int) {
     if (!disk_of(vfs).exists(name)) return SQLITE_IOERR_DELETE_NOENT;
-    return code_of(disk_of(vfs).remove(name), SQLITE_IOERR_DELETE);
+    return sqlite_code_of(disk_of(vfs).remove(name), SQLITE_IOERR_DELETE);
 }
 int access_file(sqlite3_vfs* vfs, const char* name, int, int* yes) {
     *yes = disk_of(vfs).exists(name) ? 1 : 0;
@@ -131,8 +131,8 @@ int full_name(sqlite3_vfs*, const char* name, int bytes, char* into) {
     std::strcpy(into, name);
     return SQLITE_OK;
 }
-int randomness(sqlite3_vfs*, int bytes, char* into) {
-    std::memset(into, 7, std::size_t(bytes));  // the salts of the log: a run is to repeat
+int randomness(sqlite3_vfs* vfs, int bytes, char* into) {
+    for (int i = 0; i < bytes; ++i) into[i] = char(disk_of(vfs).random() >> 32);
     return bytes;
 }
 int sleep_us(sqlite3_vfs*, int us) {

@@ -13,7 +13,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-StoreFault fault_of(const std::string& path, int error) {
+StoreFault system_fault(const std::string& path, int error) {
     const auto code = error == ENOSPC || error == EDQUOT                    ? StoreFaultCode::full
                       : error == EROFS || error == EACCES || error == EPERM ? StoreFaultCode::read_only
                                                                             : StoreFaultCode::io;
@@ -39,13 +39,13 @@ class Descriptor {
 /// A new name is durable when its directory is.
 Outcome<bool> sync_directory(const fs::path& directory) {
     const Descriptor opened(directory.empty() ? "." : directory.string(), O_RDONLY | O_DIRECTORY);
-    if (!opened || !opened.sync()) return fault_of(directory.string(), errno);
+    if (!opened || !opened.sync()) return system_fault(directory.string(), errno);
     return true;
 }
 
 Outcome<bool> make_file(const std::string& path, int flags) {
     const Descriptor made(path, O_RDWR | O_CREAT | flags, S_IRUSR | S_IWUSR);
-    if (!made || !made.sync()) return fault_of(path, errno);
+    if (!made || !made.sync()) return system_fault(path, errno);
     return sync_directory(fs::path(path).parent_path());
 }
 
@@ -56,7 +56,7 @@ Outcome<bool> make_private_file(const std::string& directory, const std::string&
         const auto parent = fs::absolute(fs::path(directory)).lexically_normal().parent_path();
         std::error_code error;
         fs::create_directories(parent, error);
-        if (::mkdir(directory.c_str(), S_IRWXU) != 0 && errno != EEXIST) return fault_of(directory, errno);
+        if (::mkdir(directory.c_str(), S_IRWXU) != 0 && errno != EEXIST) return system_fault(directory, errno);
         if (auto synced = sync_directory(parent); !synced) return synced;
     }
     return file_exists(path) ? Outcome<bool>(true) : make_file(path, 0);

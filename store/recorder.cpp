@@ -109,8 +109,9 @@ void Recorder::begin_fold() {
     folding.fold = {place_, state.live_count(), replica_.depth(), {}, {state.version_hash(), state.fingerprint()}};
     for (const auto& [id, head] : replica_.heads()) folding.fold.heads.emplace_back(state.origin(id)->stored, head);
     auto touched = replica_.bookkeeping().take_touched();
-    // Of a life that wrote nothing in the end there is nothing to tell.
-    std::erase_if(touched, [](const Touched& t) { return t.origin->stored == 0; });
+    // A transaction that was rolled back touched dots that nothing has taken yet. Whatever takes them touches them
+    // again.
+    std::erase_if(touched, [](const Touched& t) { return t.seq > t.origin->seen; });
     std::sort(touched.begin(), touched.end(), [](const Touched& a, const Touched& b) {
         return std::tie(a.origin->stored, a.seq) < std::tie(b.origin->stored, b.seq);
     });

@@ -56,6 +56,10 @@ class Stored {
             ReplicaId self{node_, random_.next()};
             replica.begin_life(self);
         }
+        if (random_.chance(200)) {
+            Transaction given_up(replica, clock_.next(now_us()));
+            write_one(given_up);
+        }
         Transaction tx(replica, clock_.next(now_us()));
         for (auto left = random_.between(1, 4); left > 0; --left) write_one(tx);
         REQUIRE(bool(tx.commit()));
