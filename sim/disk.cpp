@@ -1,7 +1,6 @@
 #include "sim/disk.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 namespace starling::sim {
 
@@ -16,8 +15,8 @@ class VirtualFile final : public store::DiskFile {
         if (const auto error = disk_.call(VirtualDisk::Call::read, in_part); error != DiskError::none) return error;
         const auto& data = file_->now;
         const auto there = from < data.size() ? std::min<std::size_t>(bytes, data.size() - from) : 0;
-        if (there > 0) std::memcpy(into, data.data() + from, there);
-        std::memset(into + there, 0, bytes - there);
+        std::copy_n(data.begin() + std::ptrdiff_t(there > 0 ? from : 0), there, into);
+        std::fill(into + there, into + bytes, 0);
         return there == bytes ? DiskError::none : DiskError::short_read;
     }
     DiskError write(const char* data, std::size_t bytes, std::uint64_t at) override {

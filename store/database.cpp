@@ -171,7 +171,8 @@ StoreFault Database::fault() const {
 std::uint64_t Database::write_ahead_bytes() const {
     sqlite3_file* file = nullptr;
     sqlite3_int64 bytes = 0;
-    const auto found = sqlite3_file_control(handle_.get(), "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
+    const auto found =
+        sqlite3_file_control(handle_.get(), "main", SQLITE_FCNTL_JOURNAL_POINTER, static_cast<void*>(&file));
     if (found != SQLITE_OK || file == nullptr || file->pMethods == nullptr) return 0;
     return file->pMethods->xFileSize(file, &bytes) == SQLITE_OK ? std::uint64_t(bytes) : 0;
 }

@@ -1,0 +1,304 @@
+// Peers with stores, on links that carry everything: what waits for the disk, and what comes back from it.
+#include "peer/peer.hpp"
+
+#include <deque>
+
+#include "tests/store/fixture.hpp"
+
+using namespace starling;
+using namespace starling::testing;
+
+namespace {
+
+/// Some peers, each at the end of links to others; those with a disk commit only when told.
+class Links {
+  public:
+    struct End {
+        NodeKey name{};
+        std::unique_ptr<sim::VirtualDisk> disk;
+        std::unique_ptr<store::Store> store;
+        std::unique_ptr<peer::Peer> peer;
+        std::optional<store::Batch> failed;  ///< a batch that is to be committed again
+    };
+
+    std::size_t add(bool stored, std::optional<NodeKey> name = {}) {
+        const auto i = ends_.size();
+        ends_.emplace_back();
+        auto& end = ends_.back();
+        end.name = name.value_or(NodeKey{std::uint8_t(i + 1)});
+        if (stored) end.disk = std::make_unique<sim::VirtualDisk>(sim::Random{i});
+        open(i);
+        return i;
+    }
+    void open(std::size_t i) {
+        auto& end = ends_[i];
+        peer::Options options;
+        options.node = end.name;
+        options.random = [this] { return random_.next(); };
+        if (end.disk == nullptr) {
+            end.peer = std::make_unique<peer::Peer>(std::move(options));
+            return;
+        }
+        auto store = store::Store::open({"node", 0, end.disk.get()});
+        REQUIRE(bool(store));
+        end.store = std::move(*store);
+        auto peer = peer::Peer::open(std::move(options), *end.store, now(), small_limits());
+        REQUIRE(bool(peer));
+        end.peer = std::move(*peer);
+    }
+    /// The power goes, and comes back.
+    void crash(std::size_t i) {
+        for (std::size_t j = 0; j < ends_.size(); ++j) unlink(i, j);
+        auto& end = ends_[i];
+        end.disk->cut();
+        end.peer.reset();
+        end.store.reset();
+        end.disk->power_on();
+        open(i);
+    }
+
+    void link(std::size_t a, std::size_t b) {
+        links_.insert({std::min(a, b), std::max(a, b)});
+        handle(a, gossip::LinkUp{ends_[b].name});
+        handle(b, gossip::LinkUp{ends_[a].name});
+    }
+    void unlink(std::size_t a, std::size_t b) {
+        if (links_.erase({std::min(a, b), std::max(a, b)}) == 0) return;
+        std::erase_if(wire_, [&](const auto& f) { return (f.from == a && f.to == b) || (f.from == b && f.to == a); });
+        handle(a, gossip::LinkDown{ends_[b].name});
+        handle(b, gossip::LinkDown{ends_[a].name});
+    }
+
+    peer::Peer& at(std::size_t i) { return *ends_[i].peer; }
+    End& end(std::size_t i) { return ends_[i]; }
+    template <class Write>
+    peer::Commit write(std::size_t i, Write write) {
+        auto commit = at(i).write(now(), write);
+        REQUIRE(bool(commit));
+        handle(i, gossip::Written{});
+        return *commit;
+    }
+    peer::Commit add_to_counter(std::size_t i) {
+        return write(i, [](Transaction& tx) { Counter::add(tx, "n", 1); });
+    }
+    /// What there is to commit is committed; false where the disk would not.
+    bool commit(std::size_t i) {
+        auto& end = ends_[i];
+        auto batch = end.failed ? std::exchange(end.failed, {}) : at(i).take_batch(now());
+        if (!batch) return true;
+        if (!end.store->commit(*batch)) {
+            end.failed = std::move(batch);
+            return false;
+        }
+        handle(i, gossip::DurableUpTo{batch->place});
+        return true;
+    }
+    /// Time passes. Nobody commits.
+    void run(std::uint64_t ms) {
+        for (const auto until_us = now_us_ + ms * 1'000; now_us_ < until_us; now_us_ += 1'000) {
+            for (; !wire_.empty(); wire_.pop_front()) {
+                const auto frame = wire_.front();
+                handle(frame.to, gossip::Received{ends_[frame.from].name, frame.bytes});
+            }
+            for (std::size_t i = 0; i < ends_.size(); ++i) {
+                handle(i, gossip::Tick{});
+                at(i).check();
+            }
+        }
+    }
+    void run_and_commit(std::uint64_t ms) {
+        for (std::uint64_t i = 0; i < ms; ++i) {
+            run(1);
+            for (std::size_t j = 0; j < ends_.size(); ++j) commit(j);
+        }
+    }
+    gossip::Now now() const { return {now_us_, 1'700'000'000'000'000 + now_us_}; }
+    void handle(std::size_t i, const gossip::Input& input) {
+        auto effects = at(i).handle(input, now());
+        for (auto& send : effects.sends) {
+            // Of two with one name, the one that has the link.
+            for (std::size_t j = 0; j < ends_.size(); ++j) {
+                if (ends_[j].name == send.peer && links_.contains({std::min(i, j), std::max(i, j)}))
+                    wire_.push_back({i, j, std::move(send.bytes)});
+            }
+        }
+    }
+
+  private:
+    struct Frame {
+        std::size_t from, to;
+        Bytes bytes;
+    };
+    sim::Random random_{1};
+    std::deque<End> ends_;
+    std::set<std::pair<std::size_t, std::size_t>> links_;
+    std::deque<Frame> wire_;
+    std::uint64_t now_us_ = 1'000'000;
+};
+
+std::int64_t count(const peer::Peer& peer) {
+    return Counter::read(peer.state(), "n");
+}
+
+}  // namespace
+
+TEST_CASE("own changesets and what a node says it holds wait for the disk; what others wrote passes at once") {
+    Links links;
+    const auto stored = links.add(true), left = links.add(false), right = links.add(false);
+    links.link(stored, left);
+    links.link(stored, right);
+    links.run_and_commit(200);
+    const auto commit = links.add_to_counter(stored);
+    links.run(1'000);
+    CHECK(count(links.at(stored)) == 1);
+    CHECK_FALSE(links.at(stored).durable(commit.dot));
+    CHECK(links.at(left).version().empty());
+    CHECK(links.at(left).status().links[0].behind == 0);  // it has not even heard of it
+
+    links.add_to_counter(left);
+    links.run(1'000);
+    CHECK(count(links.at(right)) == 1);                // passed on
+    CHECK(links.at(left).status().links[0].lag == 1);  // but not acknowledged
+    CHECK_FALSE(links.at(left).synced());
+
+    REQUIRE(links.commit(stored));
+    CHECK(links.at(stored).durable(commit.dot));
+    links.run_and_commit(1'000);
+    for (const auto i : {stored, left, right}) {
+        CHECK(count(links.at(i)) == 2);
+        CHECK(links.at(i).synced());
+    }
+}
+
+TEST_CASE("a pull does not get what is not durable") {
+    Links links;
+    const auto stored = links.add(true), other = links.add(false);
+    const auto first = links.add_to_counter(stored);
+    links.run_and_commit(50);
+    links.add_to_counter(stored);
+    links.run(50);
+    links.link(stored, other);  // the hello waits, since it tells of both
+    links.run(500);
+    CHECK(links.at(other).version().empty());
+    links.run_and_commit(500);
+    CHECK(count(links.at(other)) == 2);
+    CHECK(seen(links.at(other).version(), first.dot.replica) == first.dot.seq + 1);
+}
+
+TEST_CASE("what was not durable when the power went is nowhere, and no dot is used twice") {
+    Links links;
+    const auto stored = links.add(true), other = links.add(false);
+    links.link(stored, other);
+    const auto first = links.add_to_counter(stored);
+    links.run_and_commit(300);
+    CHECK(count(links.at(other)) == 1);
+    const auto second = links.add_to_counter(stored);
+    links.run(300);
+    links.crash(stored);
+    CHECK(count(links.at(stored)) == 1);
+    const auto third = links.add_to_counter(stored);
+    CHECK(third.dot.replica != first.dot.replica);
+    CHECK(second.dot.replica == first.dot.replica);
+    links.link(stored, other);
+    links.run_and_commit(500);
+    CHECK(count(links.at(stored)) == 2);
+    CHECK(count(links.at(other)) == 2);
+    CHECK(links.at(other).status().counters.faults == 0);
+}
+
+TEST_CASE("two copies of a disk under one name write apart and meet later: both keep all that either wrote") {
+    Links links;
+    const auto hub = links.add(false);
+    const auto original = links.add(true);
+    links.link(hub, original);
+    for (int i = 0; i < 3; ++i) links.add_to_counter(original);
+    links.run_and_commit(300);
+    const auto image = links.end(original).disk->image();
+    const auto copy = links.add(true, links.end(original).name);
+    links.end(copy).peer.reset();
+    links.end(copy).store.reset();
+    links.end(copy).disk->put(image);
+    links.open(copy);
+    links.unlink(hub, original);
+    CHECK(count(links.at(copy)) == 3);
+    const auto one = links.add_to_counter(original), other = links.add_to_counter(copy);
+    CHECK(one.dot.replica.node == other.dot.replica.node);
+    CHECK(one.dot.replica.life != other.dot.replica.life);
+    for (int i = 0; i < 4; ++i) links.add_to_counter(copy);
+    for (const auto who : {copy, original, copy, original, copy}) {
+        links.link(hub, who);
+        links.run_and_commit(600);
+        links.unlink(hub, who);
+    }
+    for (const auto i : {hub, original, copy}) {
+        CHECK(count(links.at(i)) == 3 + 1 + 5);
+        CHECK(links.at(i).status().counters.faults == 0);
+        CHECK(links.at(i).state().fingerprint() == links.at(hub).state().fingerprint());
+    }
+}
+
+TEST_CASE("a full disk stops writing and nothing else, until there is space") {
+    Links links;
+    const auto stored = links.add(true), other = links.add(false);
+    links.link(stored, other);
+    links.run_and_commit(100);
+    links.end(stored).disk->fail({1, store::DiskError::full, true, true, true});
+    const auto first = links.add_to_counter(stored);
+    links.run(50);
+    REQUIRE_FALSE(links.commit(stored));
+    auto& end = links.end(stored);
+    CHECK(end.store->fault()->code == store::StoreFaultCode::full);
+    end.peer->refuse_writes(end.store->fault()->what);
+    const auto refused = end.peer->write(links.now(), [](Transaction& tx) { Counter::add(tx, "n", 1); });
+    REQUIRE_FALSE(bool(refused));
+    CHECK(refused.fault().what.find("no space is left") != std::string::npos);
+    links.add_to_counter(other);
+    links.run_and_commit(500);
+    CHECK(count(*end.peer) == 2);  // it still listens
+    CHECK(count(links.at(other)) == 1);
+    CHECK_FALSE(end.peer->durable(first.dot));
+    end.disk->heal();
+    REQUIRE(links.commit(stored));
+    end.peer->refuse_writes({});
+    links.add_to_counter(stored);
+    links.run_and_commit(500);
+    CHECK(end.peer->durable(first.dot));
+    CHECK(count(links.at(other)) == 3);
+    links.crash(stored);
+    CHECK(count(links.at(stored)) == 3);
+}
+
+TEST_CASE("a node that comes back serves others out of the log that it kept, and its clock goes on") {
+    Links links;
+    const auto stored = links.add(true);
+    for (int i = 0; i < 20; ++i) {
+        links.write(stored, [&](Transaction& tx) { Map::put(tx, "m", pack_int(i), pack_int(i)); });
+        links.run_and_commit(5);
+    }
+    links.write(stored, [&](Transaction& tx) { Map::put(tx, "m", pack_str("late"), pack_int(1)); });
+    links.run_and_commit(10);
+    const auto version = links.at(stored).version();
+    links.handle(stored, gossip::Flush{});
+    auto last = links.at(stored).take_last_batch(links.now());
+    REQUIRE(last.has_value());
+    REQUIRE(bool(links.end(stored).store->commit(*last)));
+    links.crash(stored);
+    CHECK(links.at(stored).version() == version);
+    CHECK(links.at(stored).state().touched_count() == 0);  // nothing was to be replayed
+    const auto newcomer = links.add(false);
+    links.link(stored, newcomer);
+    links.run_and_commit(1'000);
+    CHECK(links.at(newcomer).version() == version);
+    CHECK(links.at(newcomer).counters().diffs == 0);
+    CHECK(links.at(newcomer).counters().changesets_received >= 20);
+}
+
+TEST_CASE("in memory mode there is nothing to commit") {
+    Links links;
+    const auto peer = links.add(false);
+    const auto commit = links.add_to_counter(peer);
+    links.run(50);
+    CHECK_FALSE(links.at(peer).take_batch(links.now()));
+    CHECK_FALSE(links.at(peer).take_last_batch(links.now()));
+    CHECK_FALSE(links.at(peer).durable(commit.dot));
+}
