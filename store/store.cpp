@@ -75,17 +75,20 @@ StoreFault Store::ended(StoreFault fault) {
 Outcome<bool> Store::commit(const Batch& batch) {
     if (fault_ && !may_pass(fault_->code))
         return StoreFault{StoreFaultCode::failed, "the store takes no more: " + fault_->what};
-    auto written = write(batch);
+    auto written = roll_back();  // of a commit that failed where there was no memory to undo it
+    if (written) written = write(batch);
     if (written) {
         fault_.reset();
         return true;
     }
-    // Where SQLite did not end the transaction itself. Nothing of it is kept, so it may be tried again as a whole.
-    if (database_.in_transaction()) {
-        if (auto back = database_.execute("ROLLBACK"); !back && !may_pass(back.fault().code))
-            return ended(back.fault());
-    }
+    // Nothing of it is kept, so it may be tried again as a whole.
+    if (auto back = roll_back(); !back && !may_pass(back.fault().code)) return ended(back.fault());
     return ended(written.fault());
+}
+
+/// Unless SQLite did it by itself.
+Outcome<bool> Store::roll_back() {
+    return database_.in_transaction() ? database_.execute("ROLLBACK") : Outcome<bool>(true);
 }
 
 Outcome<bool> Store::write(const Batch& batch) {

@@ -88,6 +88,7 @@ class Store {
     Store() = default;
     Outcome<bool> prepare();
     Outcome<bool> write(const Batch& batch);
+    Outcome<bool> roll_back();
     StoreFault ended(StoreFault fault);
 
     std::unique_ptr<DiskVfs> vfs_;
