@@ -89,6 +89,16 @@ enum class Mutant : unsigned char {
     pulls_graft_nothing = 63,      ///< trees: a peer that had to pull is pushed to
     duplicates_stop_nobody = 64,   ///< trees: a duplicate makes its receiver ask the sender to stop
     digests_are_not_counted = 65,  ///< digests: one that was lost is noticed by its number
+    // -- the store
+    own_leave_undurable = 80,     ///< rule 9: own changesets leave when they are durable
+    version_told_undurable = 81,  ///< rule 9: so is a version before it is told
+    pulls_get_undurable = 82,     ///< rule 9: also where it is asked for
+    log_is_trimmed_early = 83,    ///< store: the log is kept from the last fold on
+    folds_leave_the_dead = 84,    ///< store: the row of what died goes
+    folds_take_uncovered = 85,    ///< store: what a rolled-back transaction touched is not folded
+    leftover_rows_stay = 86,      ///< store: rows of a fold that did not end go first
+    folds_end_late = 87,          ///< store: a fold ends with the version that it began with
+    failed_store_goes_on = 88,    ///< store: after a failed sync nothing is acknowledged
 };
 
 #ifdef STARLING_MUTANTS

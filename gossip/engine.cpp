@@ -202,7 +202,8 @@ void Engine::send(const NodeKey& peer, const Message& message) {
     const auto at = links_.find(peer);
     if (at == links_.end()) return;
     auto& link = at->second;
-    if (place_ <= durable_ || !tells_of_version(message)) return send_now(peer, link, message);
+    if (place_ <= durable_ || !tells_of_version(message) || mutant(Mutant::version_told_undurable))
+        return send_now(peer, link, message);
     // A disk that stands still must not fill the memory: to the peer this is a lost frame.
     if (link.held >= held_messages_max) return;
     ++link.held;

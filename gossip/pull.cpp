@@ -112,7 +112,8 @@ void Engine::on(const NodeKey& peer, Pull& pull) {
             continue;
         }
         // Own changesets leave when they are durable, however they are asked for.
-        const auto to = range.origin.node == node_ ? std::min(range.to, durable_seen(range.origin)) : range.to;
+        const bool own = range.origin.node == node_ && !mutant(Mutant::pulls_get_undurable);
+        const auto to = own ? std::min(range.to, durable_seen(range.origin)) : range.to;
         auto found = log_.range(range.origin, range.from, to, pull_changesets_max);
         records.insert(records.end(), found.begin(), found.end());
     }

@@ -33,7 +33,7 @@ void Engine::publish(Changeset changeset) {
     effects_.persist.push_back(shared);
     ++place_;
     raised(shared->origin);
-    if (place_ <= durable_) return push(shared, std::nullopt);
+    if (place_ <= durable_ || mutant(Mutant::own_leave_undurable)) return push(shared, std::nullopt);
     unpushed_.push_back({place_, shared});
 }
 

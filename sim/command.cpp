@@ -15,8 +15,9 @@ namespace starling::sim {
 
 namespace {
 
-std::string replay_of(std::size_t nodes, std::uint64_t seed) {
-    return "starling sim --nodes " + std::to_string(nodes) + " --seed " + std::to_string(seed);
+std::string replay_of(std::size_t nodes, std::uint64_t seed, bool disks) {
+    return "starling sim --nodes " + std::to_string(nodes) + " --seed " + std::to_string(seed) +
+           (disks ? " --disks" : "");
 }
 
 /// Names of faults are words of ours: nothing in them needs escaping.
@@ -67,9 +68,9 @@ int run_drawn(const Command& command, std::ostream& out, std::ostream& err) {
     int status = 0;
     for (std::uint64_t i = 0; i < command.seeds; ++i) {
         const auto seed = command.seed + i;
-        const auto replay = replay_of(nodes, seed);
+        const auto replay = replay_of(nodes, seed, command.disks);
         const AbortNote note(replay);
-        auto config = Config::drawn(nodes, seed);
+        auto config = command.disks ? Config::drawn_with_disks(nodes, seed) : Config::drawn(nodes, seed);
         if (command.replay) config.trace = &out;
         const auto outcome = run(config);
         out << (command.json ? json_of(outcome) : words_of(outcome)) << std::endl;

@@ -16,6 +16,7 @@ struct Command {
     std::optional<std::uint64_t> nodes;  ///< else command_nodes, or what the scenario says
     std::uint64_t seed = 1;
     std::uint64_t seeds = 1;  ///< runs seed, seed + 1, …
+    bool disks = false;       ///< drawn scenarios: nodes have disks, and these fail too
     bool json = false;        ///< objects instead of words
     std::string scenario;     ///< a name of sim/scenarios/, or a file; empty: drawn from the seed, and judged
     std::optional<std::uint64_t> replay;  ///< this one seed, with every event in words

@@ -4,6 +4,8 @@
 #include <tuple>
 
 #include "crdt/assert.hpp"
+#include "crdt/limits.hpp"
+#include "crdt/mutant.hpp"
 
 namespace starling::store {
 
@@ -70,6 +72,7 @@ std::optional<Batch> Recorder::take(std::uint64_t wall_us) {
     batch.log = std::exchange(log_, {});
     batch.items = std::exchange(items_, {});
     batch.erased = std::exchange(leftover_, {});
+    if (mutant(Mutant::leftover_rows_stay)) batch.erased.clear();
     const auto touched = replica_.state().touched_count();
     const auto rows = std::max(limits_.fold_rows_min, 2 * (touched - std::min(touched, touched_before_)));
     // While a window is open the state is ahead of the log.
@@ -111,7 +114,9 @@ void Recorder::begin_fold() {
     auto touched = replica_.bookkeeping().take_touched();
     // A transaction that was rolled back touched dots that nothing has taken yet. Whatever takes them touches them
     // again.
-    std::erase_if(touched, [](const Touched& t) { return t.seq > t.origin->seen; });
+    std::erase_if(touched, [](const Touched& t) {
+        return t.seq > (mutant(Mutant::folds_take_uncovered) && t.origin->stored != 0 ? seq_max : t.origin->seen);
+    });
     std::sort(touched.begin(), touched.end(), [](const Touched& a, const Touched& b) {
         return std::tie(a.origin->stored, a.seq) < std::tie(b.origin->stored, b.seq);
     });
@@ -139,13 +144,14 @@ void Recorder::fold_some(Batch& batch, std::size_t rows) {
         if (const auto handle = origin->live.find(seq); handle != 0) {
             batch.entries.push_back({origin->stored, seq, loose(state.at(handle))});
             bytes += state.at(handle).text_bytes();
-        } else if (may_be_there) {
+        } else if (may_be_there && !mutant(Mutant::folds_leave_the_dead)) {
             batch.erased.push_back({origin->stored, seq});
         }
     }
     if (next < touches.size()) return;
     batch.chunks.insert(batch.chunks.end(), std::make_move_iterator(chunks.begin()),
                         std::make_move_iterator(chunks.end()));
+    if (mutant(Mutant::folds_end_late)) fold.place = place_;
     folded_ = fold.place;
     batch.fold = std::move(fold);
     folding_.reset();
@@ -160,7 +166,9 @@ void Recorder::trim(Batch& batch, std::uint64_t wall_us, std::size_t rows) {
     const auto too_much = [&] {
         return kept_bytes_ > limits_.log_bytes_max || kept_.front().at_us + limits_.log_age_us_max < wall_us;
     };
-    for (; rows > 0 && !kept_.empty() && kept_.front().place <= folded_ && too_much(); --rows) {
+    for (; rows > 0 && !kept_.empty() && (kept_.front().place <= folded_ || mutant(Mutant::log_is_trimmed_early)) &&
+           too_much();
+         --rows) {
         batch.trim_through = kept_.front().place;
         kept_bytes_ -= kept_.front().bytes;
         kept_.pop_front();

@@ -2,6 +2,7 @@
 
 #include "crdt/assert.hpp"
 #include "crdt/codec.hpp"
+#include "crdt/mutant.hpp"
 #include "store/files.hpp"
 #include "store/rows.hpp"
 #include "store/schema.hpp"
@@ -73,7 +74,7 @@ StoreFault Store::ended(StoreFault fault) {
 }
 
 Outcome<bool> Store::commit(const Batch& batch) {
-    if (fault_ && !may_pass(fault_->code))
+    if (fault_ && !may_pass(fault_->code) && !mutant(Mutant::failed_store_goes_on))
         return StoreFault{StoreFaultCode::failed, "the store takes no more: " + fault_->what};
     auto written = roll_back();  // of a commit that failed where there was no memory to undo it
     if (written) written = write(batch);
