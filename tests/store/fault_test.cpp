@@ -8,7 +8,7 @@ using store::StoreFaultCode;
 
 namespace {
 
-constexpr int steps = 40;
+constexpr int fault_steps = 40;
 
 struct Ending {
     std::optional<std::string> wrong;
@@ -17,7 +17,7 @@ struct Ending {
 };
 
 /// The workload with a fault at one call. Where it may pass, the commit is tried again once the disk is well.
-Ending run_with(const sim::VirtualDisk::DiskFault& fault) {
+Ending run_with_fault(const sim::VirtualDisk::DiskFault& fault) {
     Ending ending;
     sim::VirtualDisk disk(sim::Random{5});
     Workload workload(disk, 5);
@@ -29,7 +29,7 @@ Ending run_with(const sim::VirtualDisk::DiskFault& fault) {
         opened = workload.open();
         if (!opened) return ending.wrong = "not opened: " + words_of(opened.fault()), ending;
     }
-    for (int i = 0; i < steps && !ending.wrong; ++i) {
+    for (int i = 0; i < fault_steps && !ending.wrong; ++i) {
         auto stepped = workload.step();
         if (stepped) continue;
         ++ending.faults;
@@ -60,7 +60,7 @@ Ending run_with(const sim::VirtualDisk::DiskFault& fault) {
 }  // namespace
 
 TEST_CASE("a fault of the disk at any call is reported, and loses nothing that was acknowledged") {
-    const auto calls = run_with({UINT64_MAX >> 1, DiskError::io}).calls;
+    const auto calls = run_with_fault({UINT64_MAX >> 1, DiskError::io}).calls;
     REQUIRE(calls > 100);
     struct Way {
         std::string name;
@@ -75,7 +75,7 @@ TEST_CASE("a fault of the disk at any call is reported, and loses nothing that w
                             Way{"read-only from then on", DiskError::read_only, false, true, true}}) {
         std::uint64_t reported = 0;
         for (std::uint64_t at = 1; at <= calls; ++at) {
-            const auto ending = run_with({at, way.error, way.in_part, way.stays, way.writes_only});
+            const auto ending = run_with_fault({at, way.error, way.in_part, way.stays, way.writes_only});
             REQUIRE_MESSAGE(!ending.wrong, way.name << " at call " << at << ": " << *ending.wrong);
             reported += ending.faults > 0 ? 1 : 0;
         }

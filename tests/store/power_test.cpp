@@ -13,7 +13,7 @@ std::uint64_t cuts_wanted(std::uint64_t otherwise) {
     return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
 }
 
-constexpr int steps = 80;
+constexpr int power_steps = 80;
 
 /// Runs the workload of a seed until the power goes at a change, or to its end; then opens it again, goes on, and opens
 /// it once more. What is wrong, if anything; `changes` is how many the whole workload makes.
@@ -23,7 +23,7 @@ std::optional<std::string> run_and_cut(std::uint64_t seed, std::uint64_t cut_aft
     Workload workload(disk, seed);
     disk.cut_after(cut_after);
     bool going = bool(workload.open());
-    for (int i = 0; i < steps && going; ++i) going = bool(workload.step());
+    for (int i = 0; i < power_steps && going; ++i) going = bool(workload.step());
     changes = disk.changes();
     if (!going && !disk.powerless()) return "a step did not end as it should";
     disk.cut();
