@@ -39,7 +39,7 @@ Outcome<Backup> Store::backup(const std::string& path) {
     if (!into) return into.fault();
     auto impl = std::make_unique<Backup::Impl>();
     impl->into = std::move(*into);
-    if (auto set = impl->into.execute("PRAGMA synchronous = FULL; PRAGMA locking_mode = EXCLUSIVE"); !set)
+    if (auto set = impl->into.execute("PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL"); !set)
         return set.fault();
     impl->backup = sqlite3_backup_init(impl->into.handle(), "main", database_.handle(), "main");
     if (impl->backup == nullptr) return impl->into.fault();
@@ -61,6 +61,28 @@ Outcome<bool> Store::verify() {
     return true;
 }
 
+namespace {
+
+/// All of a database into another, which is not there yet, or empty.
+Outcome<bool> copy_whole(const std::string& from_path, const std::string& into_path, const std::string& vfs) {
+    constexpr const char* alone = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL";
+    auto from = Database::open(from_path, vfs, false);
+    if (!from) return from.fault();
+    auto into = Database::open(into_path, vfs, true);
+    if (!into) return into.fault();
+    for (auto* database : {&*from, &*into}) {
+        if (auto set = database->execute(alone); !set) return set;
+    }
+    auto* copy = sqlite3_backup_init(into->handle(), "main", from->handle(), "main");
+    if (copy == nullptr) return into->fault();
+    const auto code = sqlite3_backup_step(copy, -1);
+    const auto ended = sqlite3_backup_finish(copy);
+    if (code != SQLITE_DONE || ended != SQLITE_OK) return into->fault();
+    return true;
+}
+
+}  // namespace
+
 Outcome<bool> Store::restore(const std::string& backup, const StoreOptions& options) {
     const auto path = options.directory + "/" + file_name;
     const bool there = options.disk != nullptr ? options.disk->exists(path) : file_exists(path);
@@ -72,25 +94,18 @@ Outcome<bool> Store::restore(const std::string& backup, const StoreOptions& opti
     } else if (auto made = make_private_file(options.directory, path); !made) {
         return made;
     }
-    const auto vfs_name = vfs ? vfs->name() : std::string();
-    auto from = Database::open(backup, vfs_name, false);
-    if (!from) return from.fault();
-    if (auto set = from->execute("PRAGMA locking_mode = EXCLUSIVE"); !set) return set;
-    {
-        auto impl = std::make_unique<Backup::Impl>();
-        auto into = Database::open(path, vfs_name, true);
-        if (!into) return into.fault();
-        impl->into = std::move(*into);
-        if (auto set = impl->into.execute("PRAGMA synchronous = FULL; PRAGMA locking_mode = EXCLUSIVE"); !set)
-            return set;
-        impl->backup = sqlite3_backup_init(impl->into.handle(), "main", from->handle(), "main");
-        if (impl->backup == nullptr) return impl->into.fault();
-        Backup copy(std::move(impl));
-        if (auto copied = copy.step(-1); !copied) return copied;
+    auto copied = copy_whole(backup, path, vfs ? vfs->name() : std::string());
+    if (copied) {
+        auto store = open(options);
+        copied = store ? (*store)->verify() : Outcome<bool>(store.fault());
     }
-    vfs.reset();
-    auto store = open(options);
-    return store ? (*store)->verify() : Outcome<bool>(store.fault());
+    if (copied) return copied;
+    // What came of it is no store.
+    if (options.disk == nullptr)
+        remove_file(path);
+    else if (options.disk->exists(path))
+        options.disk->remove(path);
+    return copied;
 }
 
 }  // namespace starling::store

@@ -71,4 +71,9 @@ bool file_exists(const std::string& path) {
     return fs::exists(path, error);
 }
 
+void remove_file(const std::string& path) {
+    std::error_code error;
+    fs::remove(path, error);
+}
+
 }  // namespace starling::store

@@ -13,5 +13,7 @@ Outcome<bool> make_private_file(const std::string& directory, const std::string&
 /// An empty file (0600) that must not be there yet.
 Outcome<bool> make_new_file(const std::string& path);
 bool file_exists(const std::string& path);
+/// If it is there.
+void remove_file(const std::string& path);
 
 }  // namespace starling::store

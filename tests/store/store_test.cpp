@@ -200,6 +200,8 @@ TEST_CASE("a backup is made while the store is written to, and restored it begin
     }
     auto taken = store::Store::restore("copy.db", options);
     REQUIRE_FALSE(bool(taken));  // there is a store
+    auto missing = store::Store::restore("nothing.db", {"other", 0, &disk});
+    REQUIRE_FALSE(bool(missing));
     auto restored = store::Store::restore("copy.db", {"other", 0, &disk});
     REQUIRE_MESSAGE(bool(restored), (restored ? "" : words_of(restored.fault())));
     auto other = opened({"other", 0, &disk}, 4);
