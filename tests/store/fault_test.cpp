@@ -139,5 +139,5 @@ TEST_CASE("a damaged file is found out, and harms nobody") {
         if (loaded && verified) CHECK(encode_state(replica) == state);
     }
     MESSAGE(refused << " refused, " << found << " found, " << unharmed << " harmed nothing, of " << tries);
-    CHECK(found + refused > tries / 8);  // much of a file is free pages
+    CHECK(found + refused > tries / 4);
 }

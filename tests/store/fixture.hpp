@@ -95,7 +95,8 @@ class Stored {
 
     void write_one(Transaction& tx) {
         const auto field = pack_int(std::int64_t(random_.below(12)));
-        const auto text = Bytes(random_.below(60), 'x') + std::to_string(random_.below(1000));
+        const auto number = random_.below(1000);
+        const auto text = Bytes(random_.below(60), 'x') + std::to_string(number);
         switch (random_.below(7)) {
             case 0:
                 return Counter::add(tx, "count", 1);
