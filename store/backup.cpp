@@ -7,6 +7,10 @@
 
 namespace starling::store {
 
+namespace {
+constexpr const char* copy_settings = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL";
+}  // namespace
+
 struct Backup::Impl {
     Database into;
     sqlite3_backup* backup = nullptr;
@@ -31,19 +35,22 @@ Outcome<bool> Backup::step(int pages) {
     return false;
 }
 
+Outcome<Backup> Backup::begin(Database& from, const std::string& into_path, const std::string& vfs) {
+    auto into = Database::open(into_path, vfs, true);
+    if (!into) return into.fault();
+    auto impl = std::make_unique<Impl>();
+    impl->into = std::move(*into);
+    if (auto set = impl->into.execute(copy_settings); !set) return set.fault();
+    impl->backup = sqlite3_backup_init(impl->into.handle(), "main", from.handle(), "main");
+    if (impl->backup == nullptr) return impl->into.fault();
+    return Backup(std::move(impl));
+}
+
 Outcome<Backup> Store::backup(const std::string& path) {
     if (vfs_ == nullptr) {
         if (auto made = make_new_file(path); !made) return made.fault();
     }
-    auto into = Database::open(path, vfs_ ? vfs_->name() : std::string(), true);
-    if (!into) return into.fault();
-    auto impl = std::make_unique<Backup::Impl>();
-    impl->into = std::move(*into);
-    if (auto set = impl->into.execute("PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL"); !set)
-        return set.fault();
-    impl->backup = sqlite3_backup_init(impl->into.handle(), "main", database_.handle(), "main");
-    if (impl->backup == nullptr) return impl->into.fault();
-    return Backup(std::move(impl));
+    return Backup::begin(database_, path, vfs_ ? vfs_->name() : std::string());
 }
 
 Outcome<bool> Store::verify() {
@@ -61,27 +68,17 @@ Outcome<bool> Store::verify() {
     return true;
 }
 
-namespace {
-
 /// All of a database into another, which is not there yet, or empty.
-Outcome<bool> copy_whole(const std::string& from_path, const std::string& into_path, const std::string& vfs) {
-    constexpr const char* alone = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL";
+Outcome<bool> Backup::copy_whole(const std::string& from_path, const std::string& into_path, const std::string& vfs) {
     auto from = Database::open(from_path, vfs, false);
     if (!from) return from.fault();
-    auto into = Database::open(into_path, vfs, true);
-    if (!into) return into.fault();
-    for (auto* database : {&*from, &*into}) {
-        if (auto set = database->execute(alone); !set) return set;
-    }
-    auto* copy = sqlite3_backup_init(into->handle(), "main", from->handle(), "main");
-    if (copy == nullptr) return into->fault();
-    const auto code = sqlite3_backup_step(copy, -1);
-    const auto ended = sqlite3_backup_finish(copy);
-    if (code != SQLITE_DONE || ended != SQLITE_OK) return into->fault();
-    return true;
+    if (auto set = from->execute(copy_settings); !set) return set;
+    auto copy = begin(*from, into_path, vfs);
+    if (!copy) return copy.fault();
+    auto more = copy->step(all_pages);
+    STARLING_ASSERT(!more || !*more, "all pages are all there are");
+    return more ? Outcome<bool>(true) : more;
 }
-
-}  // namespace
 
 Outcome<bool> Store::restore(const std::string& backup, const StoreOptions& options) {
     const auto path = options.directory + "/" + file_name;
@@ -94,7 +91,7 @@ Outcome<bool> Store::restore(const std::string& backup, const StoreOptions& opti
     } else if (auto made = make_private_file(options.directory, path); !made) {
         return made;
     }
-    auto copied = copy_whole(backup, path, vfs ? vfs->name() : std::string());
+    auto copied = Backup::copy_whole(backup, path, vfs ? vfs->name() : std::string());
     if (copied) {
         auto store = open(options);
         copied = store ? (*store)->verify() : Outcome<bool>(store.fault());

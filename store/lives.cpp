@@ -71,7 +71,7 @@ void Lives::add(Origin& origin) {
     STARLING_ASSERT(origin.stored == 0, "an origin has one number");
     auto& chunk = newest_[origin.id.node];
     if (chunk == 0 || chunks_[chunk].lives.size() == chunk_lives_max) {
-        chunk = std::uint32_t(chunks_.size());
+        chunk = next_chunk();
         chunks_.push_back({origin.id.node, {}});
     }
     auto& lives = chunks_[chunk].lives;
@@ -79,13 +79,12 @@ void Lives::add(Origin& origin) {
     lives.push_back(&origin);
 }
 
-void Lives::add_chunk(std::uint32_t number, const NodeKey& node, std::vector<Origin*> lives) {
-    STARLING_ASSERT(number > 0 && lives.size() <= chunk_lives_max, "a chunk is within its bounds");
-    if (chunks_.size() <= number) chunks_.resize(number + 1);
-    newest_[node] = std::max(newest_[node], number);
-    auto place = number * chunk_lives_max;
-    for (auto* origin : lives) origin->stored = place++;
-    chunks_[number] = {node, std::move(lives)};
+void Lives::add_chunk(const NodeKey& node, std::vector<Origin*> lives) {
+    STARLING_ASSERT(lives.size() <= chunk_lives_max, "a chunk is within its bounds");
+    newest_[node] = next_chunk();
+    auto number = next_chunk() * chunk_lives_max;
+    for (auto* origin : lives) origin->stored = number++;
+    chunks_.push_back({node, std::move(lives)});
 }
 
 Origin* Lives::find(OriginNumber number) const {

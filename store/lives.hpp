@@ -24,14 +24,15 @@ crdt::Bytes encode_lives(const std::vector<LifeLine>& lives);
 /// Nothing where the bytes are not such.
 std::optional<std::vector<LifeLine>> decode_lives(crdt::BytesView bytes);
 
-/// Which origin has which number. Invariants: a chunk holds lives of one node; numbers begin at `chunk_lives_max`, so
-/// that 0 is none; an origin knows its number. Thread rule: that of the replica.
+/// Which origin has which number. Invariants: a chunk holds lives of one node; numbers have no gaps and begin at
+/// `chunk_lives_max`, so that 0 is none; an origin knows its number. Thread rule: that of the replica.
 class Lives {
   public:
     /// The next number for an origin that has none. O(log nodes).
     void add(crdt::Origin& origin);
-    /// As it was stored.
-    void add_chunk(std::uint32_t number, const crdt::NodeKey& node, std::vector<crdt::Origin*> lives);
+    /// The next chunk, as it was stored.
+    void add_chunk(const crdt::NodeKey& node, std::vector<crdt::Origin*> lives);
+    std::uint32_t next_chunk() const { return std::uint32_t(chunks_.size()); }
     /// nullptr where nobody has it. O(1).
     crdt::Origin* find(OriginNumber number) const;
     static std::uint32_t chunk_of(OriginNumber number) { return number / chunk_lives_max; }

@@ -65,8 +65,8 @@ Outcome<bool> Loading::chunk(const Statement& row) {
     const auto bytes = without_sum(row.bytes(2));
     const auto lines = bytes ? decode_lives(*bytes) : std::nullopt;
     NodeKey node{};
-    constexpr std::int64_t chunks_max = UINT32_MAX / chunk_lives_max;
-    if (!lines || node_bytes.size() != node.size() || number <= 0 || number >= chunks_max)
+    // Numbers have no gaps, or one that was damaged would say how much memory to take.
+    if (!lines || node_bytes.size() != node.size() || number != std::int64_t(loaded_.lives.next_chunk()))
         return damaged("lives cannot be read");
     std::copy(node_bytes.begin(), node_bytes.end(), node.begin());
     std::vector<Origin*> origins;
@@ -76,7 +76,7 @@ Outcome<bool> Loading::chunk(const Statement& row) {
         (*origin)->stored_seen = line.seen;
         origins.push_back(*origin);
     }
-    loaded_.lives.add_chunk(std::uint32_t(number), node, std::move(origins));
+    loaded_.lives.add_chunk(node, std::move(origins));
     return true;
 }
 

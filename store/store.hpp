@@ -46,10 +46,13 @@ class Backup {
     Backup& operator=(Backup&&) = delete;
     /// False when it is complete and durable. After a fault the copy is to be deleted.
     Outcome<bool> step(int pages = 256);
+    static constexpr int all_pages = -1;
 
   private:
     friend class Store;
     struct Impl;
+    static Outcome<Backup> begin(Database& from, const std::string& into_path, const std::string& vfs);
+    static Outcome<bool> copy_whole(const std::string& from_path, const std::string& into_path, const std::string& vfs);
     explicit Backup(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };
