@@ -79,7 +79,6 @@ class Engine final : private DiffHost {
     void on(const Tick&) {}
     void on(const Written&) {}
     void on(const Flush&) { push_gathered(); }
-    void on(const DurableUpTo& durable);
     void on(const Candidate& candidate);
     void on(const ConnectFailed& failed);
     void on(const crdt::NodeKey& peer, OverlayMessage& message);
@@ -95,6 +94,12 @@ class Engine final : private DiffHost {
     bool renew_life();
     void neighbours_changed();
     bool full_mesh() const;
+
+    // -- durable.cpp: what waits for the disk
+    void send(const crdt::NodeKey& peer, const Message& message) override;
+    void send_now(const crdt::NodeKey& peer, Link& link, const Message& message);
+    void on(const DurableUpTo& durable);
+    void check_held() const;
 
     // -- spread.cpp: changesets
     void cut_window();
@@ -150,8 +155,6 @@ class Engine final : private DiffHost {
     void on(const crdt::NodeKey& peer, DiffMore& m) { diffs_.on_more(peer, m, now_.mono_us); }
     void on(const crdt::NodeKey& peer, DiffSums& m) { diffs_.on_sums(peer, m, now_.mono_us); }
     void on(const crdt::NodeKey& peer, DiffCells& m) { diffs_.on_cells(peer, m, now_.mono_us); }
-    void send(const crdt::NodeKey& peer, const Message& message) override;
-    void send_now(const crdt::NodeKey& peer, Link& link, const Message& message);
     const crdt::Replica& pinned() override;
     crdt::Result<bool> apply(crdt::Difference difference) override;
     std::uint64_t random() override { return random_(); }
