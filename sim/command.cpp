@@ -97,6 +97,10 @@ crdt::Result<Plan> plan_of(const std::string& scenario) {
 }
 
 int run_planned(const Command& command, std::ostream& out, std::ostream& err) {
+    if (command.disks) {
+        err << "sim: a scenario of a file has no disks: --disks is for drawn ones\n";
+        return 2;
+    }
     auto plan = plan_of(command.scenario);
     if (!plan) {
         err << "sim: " << plan.fault().what << "\n";
