@@ -4,7 +4,6 @@
 // implies at its version; after a final heal all are equal.
 //
 // STARLING_SCHEDULE_SEEDS=N runs N schedules.
-#include <cstdlib>
 #include <memory>
 #include <variant>
 
@@ -15,6 +14,7 @@
 #include "crdt/views.hpp"
 #include "sim/intent.hpp"
 #include "sim/oracle.hpp"
+#include "tests/environment.hpp"
 
 using namespace starling;
 using namespace starling::crdt;
@@ -381,8 +381,7 @@ class Schedule {
 };
 
 std::uint64_t seeds() {
-    const auto* text = std::getenv("STARLING_SCHEDULE_SEEDS");
-    return text == nullptr ? seeds_default : std::strtoull(text, nullptr, 10);
+    return starling::testing::number_from("STARLING_SCHEDULE_SEEDS", seeds_default);
 }
 
 }  // namespace

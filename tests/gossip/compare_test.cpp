@@ -1,7 +1,6 @@
 // Comparisons between two sides that know nothing of each other, honest, with wrong estimates and with changed
 // messages: whatever happens, nothing that lives on both sides is taken for dead. STARLING_DIFF_SESSIONS=N runs so many
 // (10,000).
-#include <cstdlib>
 #include <random>
 #include <set>
 
@@ -9,6 +8,7 @@
 
 #include "crdt/limits.hpp"
 #include "gossip/comparison.hpp"
+#include "tests/environment.hpp"
 
 using namespace starling::crdt;
 using namespace starling::gossip;
@@ -142,8 +142,7 @@ class Run {
 };
 
 std::size_t sessions() {
-    const char* told = std::getenv("STARLING_DIFF_SESSIONS");
-    return told == nullptr ? 10'000 : std::strtoull(told, nullptr, 10);
+    return starling::testing::number_from("STARLING_DIFF_SESSIONS", 10'000);
 }
 
 }  // namespace

@@ -1,8 +1,6 @@
 // A few transports in one thread, on the loopback alone, and what they reported.
 #pragma once
 
-#include <cstdlib>
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <set>
@@ -14,21 +12,11 @@
 #include <doctest/doctest.h>
 
 #include "net/transport.hpp"
+#include "tests/temporary_directory.hpp"
 
 namespace starling::net {
 
-/// Removed with all that is in it.
-struct TemporaryDirectory {
-    std::filesystem::path path;
-    TemporaryDirectory() {
-        std::string pattern = (std::filesystem::temp_directory_path() / "starling-net-XXXXXX").string();
-        REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-        path = pattern;
-    }
-    ~TemporaryDirectory() { std::filesystem::remove_all(path); }
-    TemporaryDirectory(const TemporaryDirectory&) = delete;
-    TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
-};
+using testing::TemporaryDirectory;
 
 inline TransportOptions loopback_options() {
     TransportOptions options;

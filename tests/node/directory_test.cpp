@@ -1,7 +1,9 @@
+#include <filesystem>
 #include <fstream>
 #include <sys/stat.h>
 
 #include "tests/node/pair.hpp"
+#include "tests/temporary_directory.hpp"
 
 using namespace starling;
 using namespace starling::test;
@@ -27,7 +29,7 @@ unsigned mode_of(const std::filesystem::path& path) {
 }  // namespace
 
 TEST_CASE("a directory keeps who the node is and which mesh it is in") {
-    const Scratch scratch;
+    const testing::TemporaryDirectory scratch;
     const auto dir = scratch / "deep/er";
     NodeId id;
     std::string mesh;
@@ -46,7 +48,7 @@ TEST_CASE("a directory keeps who the node is and which mesh it is in") {
 }
 
 TEST_CASE("a directory serves one node at a time") {
-    const Scratch scratch;
+    const testing::TemporaryDirectory scratch;
     auto first = Node::open(in(scratch / "d"));
     CHECK(code_of([&] { Node::open(in(scratch / "d")); }) == Errc::dir_in_use);
     CHECK(code_of([&] { Node::create_mesh(scratch / "d"); }) == Errc::dir_in_use);
@@ -59,7 +61,7 @@ TEST_CASE("a directory serves one node at a time") {
 }
 
 TEST_CASE("a mesh is made and joined without opening") {
-    const Scratch scratch;
+    const testing::TemporaryDirectory scratch;
     const auto code = Node::create_mesh(scratch / "a");
     CHECK(code_of([&] { Node::create_mesh(scratch / "a"); }) == Errc::mesh_exists);
     Node::join(scratch / "b", code);
@@ -84,7 +86,7 @@ TEST_CASE("a mesh is made and joined without opening") {
 }
 
 TEST_CASE("addresses in a join code are kept") {
-    const Scratch scratch;
+    const testing::TemporaryDirectory scratch;
     const auto a = lone();
     Node::join(scratch / "b", a.join_code());
     const auto b = Node::open(in(scratch / "b"));
@@ -93,7 +95,7 @@ TEST_CASE("addresses in a join code are kept") {
 }
 
 TEST_CASE("damaged, exposed and unusable files are named errors") {
-    const Scratch scratch;
+    const testing::TemporaryDirectory scratch;
     (void)Node::create_mesh(scratch / "d");
     {
         const auto node = Node::open(in(scratch / "d"));

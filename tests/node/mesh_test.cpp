@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "tests/node/pair.hpp"
+#include "tests/temporary_directory.hpp"
 
 using namespace starling;
 using namespace starling::test;
@@ -50,7 +51,7 @@ TEST_CASE("waiting for a version ends when it is there, and not before") {
 }
 
 TEST_CASE("nodes find each other by beacons") {
-    const Scratch scratch;
+    const testing::TemporaryDirectory scratch;
     auto options = quiet();
     options.mesh = Node::create_mesh(scratch / "mesh");  // a code without addresses
     options.listen_address.clear();

@@ -1,12 +1,12 @@
 // Bytes that lie: what one node sends is changed at random on its way, below the encryption, as a member gone bad could
 // do. Nobody judges the data here, since nothing is signed; but no peer may end, every structure stays sound, and
 // whoever speaks nonsense is hung up on. STARLING_LIAR_SEEDS=N runs N worlds.
-#include <cstdlib>
 
 #include <doctest/doctest.h>
 
 #include "sim/intent.hpp"
 #include "sim/world.hpp"
+#include "tests/environment.hpp"
 
 using namespace starling;
 using namespace starling::sim;
@@ -86,8 +86,7 @@ std::uint64_t malformed_in(std::uint64_t seed) {
 }  // namespace
 
 TEST_CASE("mangled messages end no peer and leave every structure sound") {
-    const auto* text = std::getenv("STARLING_LIAR_SEEDS");
-    const auto seeds = text == nullptr ? seeds_default : std::strtoull(text, nullptr, 10);
+    const auto seeds = starling::testing::number_from("STARLING_LIAR_SEEDS", seeds_default);
     std::uint64_t malformed = 0;
     for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
         INFO("seed " << seed);

@@ -1,25 +1,17 @@
 // Many seeds with all faults on, over 2 to 7 nodes and every topology. STARLING_SIM_SEEDS=N runs N of them,
 // STARLING_SIM_FIRST=S begins at seed S.
-#include <cstdlib>
 #include <string>
 
 #include <doctest/doctest.h>
 
 #include "sim/scenario.hpp"
+#include "tests/environment.hpp"
 
 using namespace starling::sim;
-
-namespace {
-
-std::uint64_t number_of(const char* name, std::uint64_t otherwise) {
-    const auto* text = std::getenv(name);
-    return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
-
-}  // namespace
+using starling::testing::number_from;
 
 TEST_CASE("under all faults every seed converges, and no reader ever sees what the history does not imply") {
-    const auto first = number_of("STARLING_SIM_FIRST", 1), seeds = number_of("STARLING_SIM_SEEDS", 500);
+    const auto first = number_from("STARLING_SIM_FIRST", 1), seeds = number_from("STARLING_SIM_SEEDS", 500);
     constexpr std::size_t nodes_least = 2, nodes_most = 7;
     std::uint64_t failed = 0, diffs = 0, pulls = 0, transactions = 0, rounds_most = 0;
     FaultCounts faults;

@@ -1,17 +1,11 @@
 // Power cuts: at every change of a fixed workload, and at random ones. STARLING_POWER_CUTS=N makes N random ones.
-#include <cstdlib>
-
+#include "tests/environment.hpp"
 #include "tests/store/fixture.hpp"
 
 using namespace starling;
 using namespace starling::testing;
 
 namespace {
-
-std::uint64_t cuts_wanted(std::uint64_t otherwise) {
-    const auto* text = std::getenv("STARLING_POWER_CUTS");
-    return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
 
 constexpr int power_steps = 80;
 
@@ -56,7 +50,7 @@ TEST_CASE("a power cut at any change loses nothing that was acknowledged") {
 }
 
 TEST_CASE("power cuts at random lose nothing that was acknowledged") {
-    const auto cuts = cuts_wanted(500);
+    const auto cuts = number_from("STARLING_POWER_CUTS", 500);
     sim::Random random(7);
     for (std::uint64_t seed = 1; seed <= cuts; ++seed) {
         std::uint64_t changes = 0;

@@ -1,25 +1,17 @@
 // Many seeds with disks: crashes in mid-commit, torn sectors, restored backups and cloned disks, beside all faults of
 // the network. STARLING_STORE_SEEDS=N runs N of them, STARLING_SIM_FIRST=S begins at seed S.
-#include <cstdlib>
 #include <string>
 
 #include <doctest/doctest.h>
 
 #include "sim/scenario.hpp"
+#include "tests/environment.hpp"
 
 using namespace starling::sim;
-
-namespace {
-
-std::uint64_t number_of(const char* name, std::uint64_t otherwise) {
-    const auto* text = std::getenv(name);
-    return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
-
-}  // namespace
+using starling::testing::number_from;
 
 TEST_CASE("nodes with disks lose nothing that was durable, and use no dot twice, whatever befalls the disks") {
-    const auto first = number_of("STARLING_SIM_FIRST", 1), seeds = number_of("STARLING_STORE_SEEDS", 150);
+    const auto first = number_from("STARLING_SIM_FIRST", 1), seeds = number_from("STARLING_STORE_SEEDS", 150);
     constexpr std::size_t nodes_least = 2, nodes_most = 6;
     std::uint64_t failed = 0, transactions = 0;
     FaultCounts faults;

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "tests/store/fixture.hpp"
+#include "tests/temporary_directory.hpp"
 
 using namespace starling;
 using namespace starling::testing;
@@ -12,22 +13,6 @@ using store::StoreFaultCode;
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A directory that is gone afterwards.
-struct Temporary {
-    Temporary() {
-        std::string name = (fs::temp_directory_path() / "starling-store-XXXXXX").string();
-        REQUIRE(mkdtemp(name.data()) != nullptr);
-        path = name;
-    }
-    ~Temporary() {
-        std::error_code error;
-        fs::remove_all(path, error);
-    }
-    Temporary(const Temporary&) = delete;
-    Temporary& operator=(const Temporary&) = delete;
-    fs::path path;
-};
 
 std::unique_ptr<Stored> opened(const store::StoreOptions& options, std::uint64_t seed = 1,
                                const store::RecorderLimits& limits = small_limits()) {
@@ -52,7 +37,7 @@ mode_t mode_of(const fs::path& path) {
 }  // namespace
 
 TEST_CASE("a store on the file system is its owner's alone, and nobody else opens it meanwhile") {
-    const Temporary temporary;
+    const TemporaryDirectory temporary;
     const auto directory = temporary.path / "a" / "b";
     const store::StoreOptions options{directory.string()};
     auto first = opened(options);

@@ -5,7 +5,6 @@
 #pragma once
 
 #include <algorithm>
-#include <cstdlib>
 #include <iostream>
 #include <string>
 #include <unordered_map>
@@ -14,15 +13,13 @@
 #include <rapidcheck/detail/TestListenerAdapter.h>
 
 #include "sim/random.hpp"
+#include "tests/environment.hpp"
 
 namespace starling::proof {
 
 inline constexpr std::uint64_t cases_default = 10'000;
 
-inline std::uint64_t number_from(const char* variable, std::uint64_t otherwise) {
-    const auto* text = std::getenv(variable);
-    return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
+using testing::number_from;
 
 /// Cases of a property; what runs by other counts scales with it.
 inline std::uint64_t cases() {
