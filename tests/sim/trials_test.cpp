@@ -192,6 +192,10 @@ TEST_CASE("the command runs a scenario by name, says which there are, and shows 
     const auto hash_at = out.str().find("trace_hash");
     CHECK(replay.str().find(out.str().substr(hash_at, 30)) != std::string::npos);
     CHECK(err.str().empty());
+    command.disks = true;
+    CHECK(run_command(command, out, err) == 2);
+    CHECK(err.str().find("--disks is for drawn ones") != std::string::npos);
+    command.disks = false;
     command.scenario = "no-such";
     CHECK(run_command(command, out, err) == 2);
     CHECK(err.str().find("there are calm churn") != std::string::npos);

@@ -143,6 +143,30 @@ TEST_CASE("items are kept by room and name") {
     CHECK(other_space.fault().what.find("another space") != std::string::npos);
 }
 
+TEST_CASE("a chunk of lives whose number was damaged is found out before it takes memory") {
+    for (const auto* damage : {"UPDATE life SET chunk = 134217000", "UPDATE life SET chunk = 2 WHERE chunk = 1",
+                               "UPDATE life SET chunk = -1"}) {
+        INFO(damage);
+        sim::VirtualDisk disk(sim::Random{1});
+        const store::StoreOptions options{"node", 0, &disk};
+        auto stored = opened(options);
+        stored->write();
+        REQUIRE(bool(stored->store->commit(stored->recorder->take_all(stored->now_us()))));
+        stored.reset();
+        {
+            store::DiskVfs vfs(disk);
+            auto database = store::Database::open("node/store.db", vfs.name(), false);
+            REQUIRE(bool(database));
+            REQUIRE(bool(database->execute("PRAGMA locking_mode = EXCLUSIVE")));
+            REQUIRE(bool(database->execute(damage)));
+        }
+        const auto again = Stored::open(options, {1}, sim::Random(2));
+        REQUIRE_FALSE(bool(again));
+        CHECK(again.fault().code == StoreFaultCode::corrupt);
+        CHECK(again.fault().what.find("lives cannot be read") != std::string::npos);
+    }
+}
+
 TEST_CASE("a newer format is refused") {
     sim::VirtualDisk disk(sim::Random{1});
     opened({"node", 0, &disk}).reset();
