@@ -99,6 +99,24 @@ enum class Mutant : unsigned char {
     leftover_rows_stay = 86,      ///< store: rows of a fold that did not end go first
     folds_end_late = 87,          ///< store: a fold ends with the version that it began with
     failed_store_goes_on = 88,    ///< store: after a failed sync nothing is acknowledged
+    // -- majority registers
+    ballots_are_reused = 100,          ///< ballots: each attempt has one of its own
+    ballots_forget_lives = 101,        ///< ballots: what a life forgot is never used again
+    promises_are_not_synced = 102,     ///< acceptors: a promise is durable before it is told
+    accepts_are_not_synced = 103,      ///< acceptors: so is what was accepted
+    prepare_is_skipped = 104,          ///< proposers: after another's write, prepare comes first
+    next_is_not_promised = 105,        ///< acceptors: one round trip only where the accept promised the next ballot
+    promises_outlive_epochs = 106,     ///< voters: what an earlier epoch promised is not promised by this one
+    old_epochs_pass = 107,             ///< voters: lower epochs are refused
+    voters_change_at_once = 108,       ///< voters: every decision of a change has both majorities
+    keys_are_not_rewritten = 109,      ///< voters: a change ends when every register was rewritten
+    retries_apply_again = 110,         ///< registers: a retry is applied once
+    takeover_by_wall_clock = 111,      ///< locks: a contender waits by its own clock that only grows
+    renewal_counts_from_answer = 112,  ///< locks: a holder counts from the send of its renewal
+    contender_counts_from_send = 113,  ///< locks: a contender counts from the answer of its read
+    takeover_unseen = 114,             ///< locks: who takes over checks that nothing changed since
+    token_stays = 115,                 ///< locks: each holder has a token above all before
+    answers_overtake_writes = 116,     ///< acceptors: an answer waits for the writes before it
 };
 
 #ifdef STARLING_MUTANTS

@@ -1,0 +1,144 @@
+#include "tests/agree/linearizable.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace starling::agree_trial {
+
+namespace {
+
+/// What the register holds after the call; nothing where the answer is another.
+std::optional<List> step(const Call& call, const List& held) {
+    List after = held;
+    bool changed = false;
+    if (call.kind == Call::Kind::append) after.push_back(call.number);
+    if (call.kind == Call::Kind::swap && held == call.expected) {
+        after = {call.number};
+        changed = true;
+    }
+    if (call.after && *call.after != after) return std::nullopt;
+    if (call.kind == Call::Kind::swap && call.changed && *call.changed != changed) return std::nullopt;
+    return after;
+}
+
+bool begins(const List& list, const List& with) {
+    return with.size() <= list.size() && std::equal(with.begin(), with.end(), list.begin());
+}
+
+class Search {
+  public:
+    explicit Search(const std::vector<Call>& calls) : calls_(calls), placed_(calls.size(), false) {
+        for (const auto& call : calls_) left_ += call.end == UINT64_MAX ? 0 : 1;
+    }
+
+    /// Depth first: is there an order of what is left?
+    bool go(const List& held) {
+        if (left_ == 0) return true;
+        if (!tried_.insert({placed_, held}).second) return false;
+        auto first_end = UINT64_MAX;
+        for (std::size_t i = 0; i < calls_.size(); ++i) {
+            if (!placed_[i]) first_end = std::min(first_end, calls_[i].end);
+        }
+        // Partial-order reduction: what fits here and changes nothing commutes with all that may come next.
+        for (std::size_t i = 0; i < calls_.size(); ++i) {
+            const auto& call = calls_[i];
+            if (placed_[i] || call.begin > first_end || call.end == UINT64_MAX || !call.after) continue;
+            if (*call.after == held && step(call, held) == held) return place(i, held);
+        }
+        for (std::size_t i = 0; i < calls_.size(); ++i) {
+            const auto& call = calls_[i];
+            if (placed_[i] || call.begin > first_end) continue;
+            const auto after = step(call, held);
+            if (!after) continue;
+            // One without an answer matters only if an answer to come was led to by it: swaps expect what was told.
+            if (call.end == UINT64_MAX && (*after == held || !told(*after))) continue;
+            if (place(i, *after)) return true;
+        }
+        return false;
+    }
+
+  private:
+    bool place(std::size_t i, const List& after) {
+        const auto counts = calls_[i].end == UINT64_MAX ? 0U : 1U;
+        placed_[i] = true;
+        left_ -= counts;
+        if (go(after)) return true;
+        placed_[i] = false;
+        left_ += counts;
+        return false;
+    }
+    bool told(const List& held) const {
+        for (std::size_t i = 0; i < calls_.size(); ++i) {
+            if (!placed_[i] && calls_[i].after && begins(*calls_[i].after, held)) return true;
+        }
+        return false;
+    }
+
+    const std::vector<Call>& calls_;
+    std::vector<bool> placed_;
+    std::size_t left_ = 0;  ///< calls with an answer that have no place yet
+    std::set<std::pair<std::vector<bool>, List>> tried_;
+};
+
+bool ordered(const std::vector<Call>& order) {
+    for (std::size_t late = 0; late < order.size(); ++late) {
+        for (std::size_t early = 0; early < late; ++early) {
+            if (order[late].end < order[early].begin) return false;
+        }
+    }
+    List held;
+    for (const auto& call : order) {
+        const auto after = step(call, held);
+        if (!after) return false;
+        held = *after;
+    }
+    return true;
+}
+
+}  // namespace
+
+bool linearizable(const std::vector<Call>& calls) {
+    return Search(calls).go({});
+}
+
+bool linearizable_by_force(const std::vector<Call>& calls) {
+    std::vector<std::size_t> open;
+    for (std::size_t i = 0; i < calls.size(); ++i) {
+        if (calls[i].end == UINT64_MAX) open.push_back(i);
+    }
+    for (std::uint64_t choice = 0; choice < std::uint64_t{1} << open.size(); ++choice) {
+        std::vector<std::size_t> chosen;
+        for (std::size_t i = 0; i < calls.size(); ++i) {
+            const auto at = std::find(open.begin(), open.end(), i);
+            if (at == open.end() || (choice >> (at - open.begin()) & 1) != 0) chosen.push_back(i);
+        }
+        do {
+            std::vector<Call> order;
+            for (const auto i : chosen) order.push_back(calls[i]);
+            if (ordered(order)) return true;
+        } while (std::next_permutation(chosen.begin(), chosen.end()));
+    }
+    return false;
+}
+
+std::string to_string(const std::vector<Call>& calls) {
+    std::string text;
+    const auto list = [](const List& held) {
+        std::string items;
+        for (const auto number : held) items += (items.empty() ? "" : " ") + std::to_string(number);
+        return "[" + items + "]";
+    };
+    for (const auto& call : calls) {
+        static const char* const kinds[] = {"read", "append", "swap"};
+        text += std::to_string(call.begin) + ".." + (call.end == UINT64_MAX ? "" : std::to_string(call.end)) + " " +
+                kinds[int(call.kind)];
+        if (call.kind != Call::Kind::read) text += " " + std::to_string(call.number);
+        if (call.kind == Call::Kind::swap) text += " for " + list(call.expected);
+        if (call.changed) text += *call.changed ? " changed" : " found another";
+        if (call.after) text += " -> " + list(*call.after);
+        text += "\n";
+    }
+    return text;
+}
+
+}  // namespace starling::agree_trial
