@@ -14,6 +14,8 @@ Proposer::Proposer(const ReplicaId& self, VoterRecord record, const ProposerLimi
     : life_(self.life), ballot_(self), record_(std::move(record)), limits_(limits), random_(std::move(random)) {
     STARLING_ASSERT(valid(record_), "a proposer begins with a record");
     if (mutant(Mutant::ballots_forget_lives)) ballot_.life = 0;
+    // A late answer to an earlier life is not one to this: requests of two lives have different ids.
+    last_request_ = mutant(Mutant::request_ids_begin_anew) ? 0 : random_() % (count_max / 2);
 }
 
 Result<OperationId> Proposer::submit(Operation operation, std::uint64_t now_us) {

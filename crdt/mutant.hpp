@@ -116,7 +116,7 @@ enum class Mutant : unsigned char {
     contender_counts_from_send = 113,  ///< locks: a contender counts from the answer of its read
     takeover_unseen = 114,             ///< locks: who takes over checks that nothing changed since
     token_stays = 115,                 ///< locks: each holder has a token above all before
-    answers_overtake_writes = 116,     ///< acceptors: an answer waits for the writes before it
+    request_ids_begin_anew = 116,      ///< requests: an answer to an earlier life is not one to this
 };
 
 #ifdef STARLING_MUTANTS

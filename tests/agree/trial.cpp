@@ -70,6 +70,7 @@ class Trial : public World {
     void set_clocks();
     void judge();
     bool served_since(std::uint64_t time_us) const;
+    std::string unserved(std::uint64_t time_us) const;
     void violated(const std::string& what) {
         if (!verdict_.violation) verdict_.violation = what;
     }
@@ -325,6 +326,27 @@ bool Trial::served_since(std::uint64_t time_us) const {
            last_acquired_us_ > time_us;
 }
 
+/// Who is not served, and what everybody knows.
+std::string Trial::unserved(std::uint64_t time_us) const {
+    std::string text = "not every node was served in time after all was healed\n";
+    if (last_acquired_us_ <= time_us) text += "nobody got the lock\n";
+    for (std::size_t place = 0; place < nodes_.size(); ++place) {
+        const auto& node = nodes_[place];
+        const auto& held = node.acceptor->standpoint();
+        const auto& record = node.proposer->record();
+        text += "node " + std::to_string(place) + (clients_[place].served_us > time_us ? "" : ", not served,") +
+                " proposes in epoch " + std::to_string(record.epoch) + ", accepts in epoch " +
+                std::to_string(held.record ? held.record->epoch : 0) + (held.went_back ? ", went back" : "") +
+                (record.names(voter(place)) ? ", votes" : "") + ", " + std::to_string(node.proposer->waiting()) +
+                " operations wait, distrusts " + std::to_string(node.proposer->went_back().size()) + "\n";
+    }
+    const auto cell = nodes_[0].acceptor->cells().find("lock");
+    if (cell == nodes_[0].acceptor->cells().end() || cell->second.accepted.none()) return text;
+    const auto record = decode_lock(decode_register(cell->second.held)->value);
+    return text + "the lock as node 0 knows it: " + (record->holder ? "held, " : "free, ") +
+           std::to_string(record->waiting.size()) + " wait\n";
+}
+
 void Trial::judge() {
     for (const auto& [key, calls] : history_) {
         auto told = calls;
@@ -345,7 +367,7 @@ Verdict Trial::run() {
     weather_.sync_lies = plan_.sync_lies;
     const auto begin = now_us();
     while (!verdict_.violation && !served_since(begin)) {
-        if (now_us() - begin >= heal_us_max) violated("not every node was served in time after all was healed");
+        if (now_us() - begin >= heal_us_max) violated(unserved(begin));
         run_until(now_us() + 50'000);
     }
     verdict_.tally.heal_us_most = now_us() - begin;
