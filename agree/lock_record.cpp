@@ -49,30 +49,33 @@ void LockRecord::check() const {
 bool take(LockRecord& record, const Contender& me, const Bytes& note, const std::optional<Sighting>& expired,
           bool queue) {
     if (record.held_by(me.claim)) return renew(record, me.claim);  // an earlier attempt came through
-    bool changed = false;
+    bool turned = false;
     if (expired && (record.sighting() == *expired || mutant(Mutant::takeover_unseen))) {
         if (record.holder) {
             record.holder.reset();
             record.note.clear();
-            changed = true;
+            turned = true;
         } else if (!record.waiting.empty() && record.waiting.front().claim != me.claim) {
             record.waiting.erase(record.waiting.begin());
-            changed = true;
+            turned = true;
         }
     }
     const auto* turn = record.turn();
+    bool joined = false;
     if (turn == nullptr || turn->claim == me.claim) {
         if (turn != nullptr) record.waiting.erase(record.waiting.begin());
         record.holder = me;
         record.note = note;
         if (!mutant(Mutant::token_stays) || record.token == 0) ++record.token;
-        changed = true;
+        turned = true;
     } else if (queue && !record.awaited_by(me.claim) && record.waiting.size() < lock_waiting_max) {
         record.waiting.push_back(me);
-        changed = true;
+        joined = true;
     }
-    if (changed) ++record.renewal;
-    return changed;
+    // Who joins gives no sign of life for whoever is awaited: else a stream of newcomers would keep a dead holder
+    // alive.
+    if (turned || (joined && mutant(Mutant::newcomers_renew))) ++record.renewal;
+    return turned || joined;
 }
 
 bool renew(LockRecord& record, const Claim& claim) {
@@ -82,6 +85,7 @@ bool renew(LockRecord& record, const Claim& claim) {
 }
 
 bool release(LockRecord& record, const Claim& claim) {
+    const bool turned = record.turn() != nullptr && record.turn()->claim == claim;
     if (record.held_by(claim)) {
         record.holder.reset();
         record.note.clear();
@@ -90,7 +94,7 @@ bool release(LockRecord& record, const Claim& claim) {
     } else {
         return false;
     }
-    ++record.renewal;
+    if (turned) ++record.renewal;
     return true;
 }
 

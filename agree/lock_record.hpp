@@ -25,7 +25,7 @@ struct Contender {
     bool operator==(const Contender&) const = default;
 };
 
-/// Token and renewal together name what was seen: any move changes one of them.
+/// Names a turn and its last sign of life: whatever ends a turn or shows that its owner lives changes one of the two.
 struct Sighting {
     std::uint64_t token = 0;
     std::uint64_t renewal = 0;
@@ -36,7 +36,7 @@ struct Sighting {
 /// and is bounded. While nobody holds, it is the turn of the first that waits.
 struct LockRecord {
     std::uint64_t token = 0;    ///< of the present or last holder; 0: there was none
-    std::uint64_t renewal = 0;  ///< counts moves
+    std::uint64_t renewal = 0;  ///< counts turns and signs of life
     std::optional<Contender> holder;
     crdt::Bytes note;  ///< what the holder says of itself; empty where there is none
     std::vector<Contender> waiting;

@@ -117,6 +117,7 @@ enum class Mutant : unsigned char {
     takeover_unseen = 114,             ///< locks: who takes over checks that nothing changed since
     token_stays = 115,                 ///< locks: each holder has a token above all before
     request_ids_begin_anew = 116,      ///< requests: an answer to an earlier life is not one to this
+    newcomers_renew = 117,             ///< locks: who joins the line gives no sign of life for the holder
 };
 
 #ifdef STARLING_MUTANTS

@@ -50,8 +50,9 @@ class Search {
             if (placed_[i] || call.begin > first_end) continue;
             const auto after = step(call, held);
             if (!after) continue;
-            // One without an answer matters only if an answer to come was led to by it: swaps expect what was told.
-            if (call.end == UINT64_MAX && (*after == held || !told(*after))) continue;
+            // What nobody is told of, nor expects, explains no answer to come; calls without an answer need no place.
+            const bool leads_on = *after == held || told(*after, i);
+            if (call.end == UINT64_MAX ? *after == held || !leads_on : !leads_on && answers_left(i)) continue;
             if (place(i, *after)) return true;
         }
         return false;
@@ -67,9 +68,18 @@ class Search {
         left_ += counts;
         return false;
     }
-    bool told(const List& held) const {
+    /// Does the history of an answer, or of what a swap expects, go through this list?
+    bool told(const List& held, std::size_t except) const {
         for (std::size_t i = 0; i < calls_.size(); ++i) {
-            if (!placed_[i] && calls_[i].after && begins(*calls_[i].after, held)) return true;
+            if (placed_[i] || i == except) continue;
+            if (calls_[i].after && begins(*calls_[i].after, held)) return true;
+            if (calls_[i].kind == Call::Kind::swap && begins(calls_[i].expected, held)) return true;
+        }
+        return false;
+    }
+    bool answers_left(std::size_t except) const {
+        for (std::size_t i = 0; i < calls_.size(); ++i) {
+            if (!placed_[i] && i != except && calls_[i].end != UINT64_MAX && calls_[i].after) return true;
         }
         return false;
     }

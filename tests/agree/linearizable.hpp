@@ -21,7 +21,7 @@ struct Call {
     std::uint64_t begin = 0;         ///< places in one order of all begins and ends
     std::uint64_t end = UINT64_MAX;  ///< UINT64_MAX: no answer; it took effect at any time since, or never
     std::uint32_t number = 0;        ///< of append and swap
-    List expected{};                 ///< swap; somebody was told this list before it began
+    List expected{};                 ///< swap
     std::optional<List> after{};     ///< what the register held right after it, where the answer tells
     std::optional<bool> changed{};   ///< swap: whether it found what it expected, where the answer tells
 };
