@@ -85,10 +85,11 @@ void Proposer::adopt(const VoterRecord& record, std::uint64_t now_us) {
     record_ = record;
     std::erase_if(seen_sync_, [&](const auto& seen) { return !record_.names(seen.first); });
     std::erase_if(went_back_, [&](const auto& voter) { return !record_.names(voter); });
-    // What an earlier epoch promised is not promised by the majorities of this one.
+    // What an earlier epoch promised would be refused where it matters, since a change rewrites every register for a
+    // higher ballot. Nothing rests on that: a round lives in one epoch, and its promises do.
     for (auto at = keys_.begin(); at != keys_.end();) {
         auto here = at++;
-        if (!mutant(Mutant::promises_outlive_epochs)) here->second.quick.reset();
+        here->second.quick.reset();
         if (here->second.busy()) {
             restart(here);
         } else if (!here->second.quick) {

@@ -106,7 +106,6 @@ enum class Mutant : unsigned char {
     accepts_are_not_synced = 103,      ///< acceptors: so is what was accepted
     prepare_is_skipped = 104,          ///< proposers: after another's write, prepare comes first
     next_is_not_promised = 105,        ///< acceptors: one round trip only where the accept promised the next ballot
-    promises_outlive_epochs = 106,     ///< voters: what an earlier epoch promised is not promised by this one
     old_epochs_pass = 107,             ///< voters: lower epochs are refused
     voters_change_at_once = 108,       ///< voters: every decision of a change has both majorities
     keys_are_not_rewritten = 109,      ///< voters: a change ends when every register was rewritten

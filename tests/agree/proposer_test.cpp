@@ -86,7 +86,9 @@ TEST_CASE("a ballot of an earlier life is never used again") {
     auto reads = mesh.proposer(3);
     REQUIRE(reads.submit(reading(), 0));
     mesh.deliver(reads, {0, 1});
-    reads.tick(10'000);
+    reads.tick(300'000);  // the two do not agree, and the third is silent
+    mesh.deliver(reads, {0, 1});
+    reads.tick(320'000);
     mesh.deliver(reads, {0, 1});
     const auto results = reads.take_results();
     REQUIRE(results.size() == 1);
