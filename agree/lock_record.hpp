@@ -67,7 +67,7 @@ std::optional<LockRecord> decode_lock(const std::optional<crdt::Bytes>& value);
 /// A move as a change of the register. A register that holds something else is left alone.
 template <class Move>
 ChangeFunction lock_change(Move move) {
-    return [move](const std::optional<crdt::Bytes>& value) {
+    return [move = std::move(move)](const std::optional<crdt::Bytes>& value) {
         auto record = decode_lock(value);
         return record && move(*record) ? write(encode(*record)) : keep();
     };

@@ -11,7 +11,7 @@ using namespace agree;
 namespace {
 
 constexpr std::uint64_t faults_us = 8'000'000;     ///< how long faults befall
-constexpr std::uint64_t heal_us_max = 20'000'000;  ///< within which every node must be served after it
+constexpr std::uint64_t heal_us_max = 10'000'000;  ///< within which every node must be served after it
 constexpr std::uint64_t ttl_us = 600'000;
 const char* const keys[] = {"a", "b"};
 
@@ -224,6 +224,11 @@ void Trial::write_fenced(std::size_t place) {
 }
 
 void Trial::stepped(std::size_t place) {
+    auto& transition = nodes_[place].transition;
+    if (transition && transition->stage() == Transition::Stage::done) {
+        ++verdict_.tally.changed_voters;
+        transition.reset();
+    }
     for (const auto& event : nodes_[place].lock->take_events()) {
         if (std::holds_alternative<LockLost>(event)) ++verdict_.tally.lost;
         if (!std::holds_alternative<LockAcquired>(event)) continue;
@@ -301,7 +306,7 @@ void Trial::befall(std::uint64_t which, std::size_t place) {
 
 void Trial::change_voters(std::size_t place) {
     auto& node = nodes_[place];
-    if (node.transition && node.transition->stage() != Transition::Stage::done) return;
+    if (node.transition) return;
     std::vector<Voter> target;
     if (erased_) {  // the voters of before, with the life that one of them has now
         for (std::size_t other = 0; other < plan_.voters; ++other) target.push_back(voter(other));
@@ -394,7 +399,7 @@ Tally& Tally::operator+=(const Tally& other) {
     recovered += other.recovered, transitions += other.transitions, crashes += other.crashes, splits += other.splits;
     pauses += other.pauses, jumps += other.jumps, erased += other.erased, acquired += other.acquired;
     lost += other.lost, fenced_writes += other.fenced_writes, fenced_refused += other.fenced_refused;
-    handed_on += other.handed_on;
+    handed_on += other.handed_on, changed_voters += other.changed_voters;
     heal_us_most = std::max(heal_us_most, other.heal_us_most);
     return *this;
 }

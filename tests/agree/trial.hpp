@@ -25,7 +25,7 @@ struct Plan {
 
 struct Tally {
     std::uint64_t calls = 0, done = 0, no_majority = 0, unknown = 0, recovered = 0;
-    std::uint64_t transitions = 0, crashes = 0, splits = 0, pauses = 0, jumps = 0, erased = 0;
+    std::uint64_t transitions = 0, changed_voters = 0, crashes = 0, splits = 0, pauses = 0, jumps = 0, erased = 0;
     std::uint64_t acquired = 0, lost = 0, fenced_writes = 0, fenced_refused = 0, handed_on = 0;
     std::uint64_t heal_us_most = 0;  ///< until every node was served again
     Tally& operator+=(const Tally& other);

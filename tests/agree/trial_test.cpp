@@ -30,15 +30,17 @@ TEST_CASE("registers are linearizable and locks exclude, whatever befalls, and a
     CHECK(failed == 0);
     MESSAGE(total.calls << " calls: " << total.done << " done, " << total.no_majority << " without a majority, "
                         << total.unknown << " unknown, " << total.recovered << " found to have come through; "
-                        << total.transitions << " changes of voters, " << total.crashes << " crashes, " << total.splits
-                        << " partitions, " << total.pauses << " pauses, " << total.jumps << " clock jumps, "
-                        << total.erased << " disks lost; " << total.acquired << " locks taken, " << total.lost
-                        << " lost, " << total.fenced_writes << " fenced writes and " << total.fenced_refused
+                        << total.transitions << " changes of voters begun and " << total.changed_voters
+                        << " brought to their end, " << total.crashes << " crashes, " << total.splits << " partitions, "
+                        << total.pauses << " pauses, " << total.jumps << " clock jumps, " << total.erased
+                        << " disks lost; " << total.acquired << " locks taken, " << total.lost << " lost, "
+                        << total.fenced_writes << " fenced writes and " << total.fenced_refused
                         << " refused; healed within " << total.heal_us_most / 1000 << " ms");
     if (seeds < 100) return;  // too few for everything to befall
-    for (const auto count : {total.done, total.no_majority, total.unknown, total.recovered, total.transitions,
-                             total.crashes, total.splits, total.pauses, total.jumps, total.erased, total.acquired,
-                             total.lost, total.fenced_writes, total.fenced_refused, total.handed_on})
+    for (const auto count :
+         {total.done, total.no_majority, total.unknown, total.recovered, total.transitions, total.crashes, total.splits,
+          total.pauses, total.jumps, total.erased, total.acquired, total.lost, total.changed_voters,
+          total.fenced_writes, total.fenced_refused, total.handed_on})
         CHECK(count > 0);
 }
 
