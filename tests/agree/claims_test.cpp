@@ -1,5 +1,8 @@
 #include "agree/claims.hpp"
 
+#include <map>
+#include <set>
+
 #include <doctest/doctest.h>
 
 #include "sim/random.hpp"

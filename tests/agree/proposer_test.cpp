@@ -1,6 +1,8 @@
 // Three acceptors and proposers, with every message in the hands of the test.
 #include "agree/proposer.hpp"
 
+#include <algorithm>
+
 #include <doctest/doctest.h>
 
 #include "agree/acceptor.hpp"

@@ -1,7 +1,6 @@
 #include "tests/agree/world.hpp"
 
 #include <algorithm>
-#include <tuple>
 
 #include "agree/wire.hpp"
 

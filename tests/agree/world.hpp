@@ -9,6 +9,7 @@
 #include <optional>
 #include <queue>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "agree/acceptor.hpp"
