@@ -25,7 +25,21 @@ using Life = std::uint64_t;
 struct ReplicaId {
     NodeKey node{};
     Life life = 0;
-    auto operator<=>(const ReplicaId&) const = default;
+    bool operator==(const ReplicaId&) const = default;
+    /// Keys are random, so eight bytes decide nearly always: maps of replicas are searched with each dependency.
+    std::strong_ordering operator<=>(const ReplicaId& other) const {
+        const auto mine = head(), its = other.head();
+        if (mine != its) return mine <=> its;
+        if (const auto order = node <=> other.node; order != 0) return order;
+        return life <=> other.life;
+    }
+
+  private:
+    std::uint64_t head() const {  // the first bytes of the key, as they are ordered
+        std::uint64_t word = 0;
+        for (std::size_t i = 0; i < sizeof word; ++i) word = word << 8 | node[i];
+        return word;
+    }
 };
 
 /// Counts the events of one replica: 1, 2, 3, … without gaps; 0 is "none yet".
