@@ -68,7 +68,7 @@ void Engine::begin_link(const NodeKey& peer) {
     link.past = pasts_.recall(peer);
     greet(peer, link);
     for (auto& [other_peer, other] : links_) {
-        if (other_peer != peer) digest_within(other, limits_.digest_busy_us);  // the neighbourhood changed
+        if (other_peer != peer) digest_within(other, digest_busy_us());  // the neighbourhood changed
     }
 }
 
@@ -83,7 +83,7 @@ void Engine::end_link(const NodeKey& gone) {
     diffs_.link_down(gone);
     neighbours_changed();
     for (auto& [peer, link] : links_) {
-        digest_within(link, limits_.digest_busy_us);
+        digest_within(link, digest_busy_us());
         pull_from(peer, link);  // what was asked of the lost one
     }
 }
@@ -253,7 +253,7 @@ void Engine::timers() {
         }
         if (link.digest_due_us > now) continue;
         if (link.held > 0) {  // what waits for the disk says it, or goes before
-            link.digest_due_us = now + limits_.digest_busy_us;
+            link.digest_due_us = now + digest_busy_us();
             continue;
         }
         say_digest(peer, link);

@@ -96,7 +96,8 @@ using Verifier = std::function<bool(const crdt::Changeset&)>;
 struct Limits {
     std::uint64_t flush_window_us = 2'000;            ///< 0: each transaction is a changeset
     std::uint64_t push_window_us = 0;                 ///< pushes to a link gather for so long in one frame; 0: at once
-    std::uint64_t digest_busy_us = 100'000;           ///< a digest follows a change within this
+    std::uint64_t digest_busy_us = 100'000;           ///< a digest follows a change within this on a full mesh
+    std::uint64_t digest_busy_wide_us = 200'000;      ///< and within this beyond: on each link more origins share one
     std::uint64_t digest_idle_us = 5'000'000;         ///< and is repeated so seldom while nothing changes
     std::uint64_t pull_delay_us = 50'000;             ///< what a digest announces may be under way: wait before a pull
     std::size_t hello_lines_unasked_max = 32;         ///< of a longer version, link-up says the hash first

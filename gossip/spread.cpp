@@ -13,8 +13,8 @@ using namespace crdt;
 
 namespace {
 
-constexpr std::size_t bodies_ahead = 16;              // are decoded before the first of them is applied
-constexpr std::uint64_t stop_delay_us_max = 100'000;  // of a request to stop, where digests are rarer than that
+constexpr std::size_t bodies_ahead = 16;             // are decoded before the first of them is applied
+constexpr std::uint64_t stop_delay_us_max = 20'000;  // of a request to stop, where digests are rarer than that
 
 }  // namespace
 
@@ -137,7 +137,7 @@ void Engine::duplicate(Link& link, const ReplicaId& id) {
     if (!trees_.has_parent(tree)) trees_.came(tree, link.slot);
     if (full_mesh() || trees_.comes_from(tree, link.slot) || mutant(Mutant::duplicates_stop_nobody)) return;
     link.stops.insert(origin);
-    digest_within(link, std::min(limits_.digest_busy_us, stop_delay_us_max));
+    digest_within(link, std::min(digest_busy_us(), stop_delay_us_max));
 }
 
 void Engine::arrived(const NodeKey& peer, Changeset changeset, Result<Body> body, bool pushed, bool goes_on) {
@@ -209,7 +209,8 @@ void Engine::apply_now(const WaitingChangeset& waiting) {
 void Engine::raised(const ReplicaId& id) {
     raised_.push_back(id);
     rises_.rose(origins_.intern(id));
-    for (auto& [peer, link] : links_) digest_within(link, limits_.digest_busy_us);
+    const auto within_us = digest_busy_us();
+    for (auto& [peer, link] : links_) digest_within(link, within_us);
 }
 
 void Engine::drain() {

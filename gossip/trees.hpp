@@ -26,7 +26,7 @@ inline constexpr std::size_t inherited_links_max = 32;
 
 /// When a new tree takes a pair of links that others come in and go out through.
 struct Inheritance {
-    std::uint32_t trees_min = 6;    ///< with fewer of them the pair is not judged, but taken
+    std::uint32_t trees_min = 4;    ///< with fewer of them the pair is not judged, but taken
     std::uint32_t percent_min = 5;  ///< so many of them must go out that way
 };
 

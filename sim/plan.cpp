@@ -120,8 +120,9 @@ void limit(Words& words, Plan& plan) {
     auto& limits = plan.limits;
     const std::map<std::string_view, std::uint64_t*> times{
         {"flush_window", &limits.flush_window_us}, {"push_window", &limits.push_window_us},
-        {"digest_busy", &limits.digest_busy_us},   {"digest_idle", &limits.digest_idle_us},
-        {"pull_delay", &limits.pull_delay_us},     {"log_age", &limits.log_age_us_max}};
+        {"digest_busy", &limits.digest_busy_us},   {"digest_busy_wide", &limits.digest_busy_wide_us},
+        {"digest_idle", &limits.digest_idle_us},   {"pull_delay", &limits.pull_delay_us},
+        {"log_age", &limits.log_age_us_max}};
     const auto name = words.word("the limit");
     if (const auto at = times.find(name); at != times.end()) {
         *at->second = words.time("the limit");

@@ -116,7 +116,7 @@ sim::WorldOptions options_of(const Workload& work, const Mode& mode) {
     options.skew_us_max = 0;
     if (mode.sync_each_second)  // nothing leaves by itself before the second is over
         options.limits.flush_window_us = options.limits.push_window_us = 2 * period_us;
-    options.limits.digest_busy_us = mode.digest_us;
+    options.limits.digest_busy_us = options.limits.digest_busy_wide_us = mode.digest_us;
     options.limits.log_age_us_max = mode.log_age_us;
     return options;
 }

@@ -26,7 +26,7 @@ class Storm {
     explicit Storm(std::uint64_t seed) : random_(seed) {
         limits_.log_bytes_max = 4'096;  // hardly any: what is not pushed needs a diff
         limits_.diff_part_bytes_max = 2'000;
-        limits_.digest_busy_us = 5'000;
+        limits_.digest_busy_us = limits_.digest_busy_wide_us = 5'000;
         limits_.digest_idle_us = 50'000;
         limits_.diff_retry_us = 20'000;
         for (std::size_t i = 0; i < nodes; ++i) {

@@ -39,7 +39,7 @@ TEST_CASE("on a path every node forwards to the next, once") {
 TEST_CASE("pushes that gather leave as one frame, and not to a peer that sent the same meanwhile") {
     constexpr std::uint64_t hour_us = 3'600'000'000;
     gossip::Limits limits;
-    limits.push_window_us = limits.digest_busy_us = limits.digest_idle_us = hour_us;
+    limits.push_window_us = limits.digest_busy_us = limits.digest_busy_wide_us = limits.digest_idle_us = hour_us;
     Mesh mesh(4, limits);  // a square with one diagonal: five links, a flood crosses seven times
     for (std::size_t i = 0; i < 4; ++i) mesh.link(i, (i + 1) % 4);
     mesh.link(0, 2);
@@ -53,7 +53,7 @@ TEST_CASE("pushes that gather leave as one frame, and not to a peer that sent th
     std::size_t crossings = 0;
     for (std::size_t i = 0; i < 4; ++i) {
         mesh.handle(i, gossip::Flush{});
-        mesh.run(10'000);
+        mesh.run(4'000);  // in all less than a request to stop waits
         crossings += mesh[i].status().counters.changesets_sent;
     }
     CHECK(mesh.equal());
@@ -68,7 +68,7 @@ TEST_CASE(
     limits.flush_window_us = 3'600'000'000;
     SUBCASE("the window ends first") {}
     SUBCASE("the digest is due first") {
-        limits.digest_busy_us = 20'000;
+        limits.digest_busy_us = limits.digest_busy_wide_us = 20'000;
     }
     Mesh mesh(3, limits);
     for (std::size_t i = 0; i < 2; ++i) mesh.link(i, i + 1);
@@ -89,7 +89,7 @@ TEST_CASE("what gathers for a link fills one frame at most: more of it does not 
     constexpr std::uint64_t hour_us = 3'600'000'000;
     constexpr int writes = 50;
     gossip::Limits limits;
-    limits.push_window_us = limits.digest_busy_us = limits.digest_idle_us = hour_us;
+    limits.push_window_us = limits.digest_busy_us = limits.digest_busy_wide_us = limits.digest_idle_us = hour_us;
     limits.frame_changesets_bytes_max = 1'000;
     Mesh mesh(2, limits);
     mesh.link(0, 1);
