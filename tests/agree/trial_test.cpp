@@ -1,23 +1,15 @@
 // Many seeds. STARLING_AGREE_SEEDS=N runs N of them, STARLING_AGREE_FIRST=S begins at seed S.
 #include "tests/agree/trial.hpp"
 
-#include <cstdlib>
-
 #include <doctest/doctest.h>
 
+#include "tests/environment.hpp"
+
 using namespace starling::agree_trial;
-
-namespace {
-
-std::uint64_t trial_number(const char* name, std::uint64_t otherwise) {
-    const auto* text = std::getenv(name);
-    return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
-
-}  // namespace
+using starling::testing::number_from;
 
 TEST_CASE("registers are linearizable and locks exclude, whatever befalls, and all are served again once it is over") {
-    const auto first = trial_number("STARLING_AGREE_FIRST", 1), seeds = trial_number("STARLING_AGREE_SEEDS", 300);
+    const auto first = number_from("STARLING_AGREE_FIRST", 1), seeds = number_from("STARLING_AGREE_SEEDS", 300);
     Tally total;
     std::uint64_t failed = 0;
     for (auto seed = first; seed < first + seeds && failed < 3; ++seed) {

@@ -4,6 +4,8 @@
 
 #include <doctest/doctest.h>
 
+#include "tests/environment.hpp"
+
 using namespace starling;
 using namespace starling::sim;
 
@@ -127,7 +129,8 @@ TEST_CASE("after a mass crash the survivors find together, also where messages a
 }
 
 TEST_CASE("halves of a split of any length are one within a minute of the heal") {
-    for (std::uint64_t seed = 1; seed <= 24; ++seed) {
+    const auto splits = testing::number_from("STARLING_SPLITS", 24);
+    for (std::uint64_t seed = 1; seed <= splits; ++seed) {
         CAPTURE(seed);
         Random random(seed);
         const auto nodes = random.between(2, 60);
