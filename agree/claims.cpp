@@ -32,7 +32,8 @@ bool sound_claims(const ClaimRecord& record) {
     return true;
 }
 
-auto lease_of(std::vector<Lease>& leases, const Claim& claim) {
+template <class Leases>
+auto lease_of(Leases& leases, const Claim& claim) {
     return std::find_if(leases.begin(), leases.end(), [&](const auto& lease) { return lease.worker.claim == claim; });
 }
 
@@ -57,7 +58,7 @@ std::vector<Dot> read_dots(Reader& in, std::size_t dots_max) {
 }  // namespace
 
 const Lease* ClaimRecord::lease(const Claim& claim) const {
-    const auto at = lease_of(const_cast<ClaimRecord*>(this)->leases, claim);
+    const auto at = lease_of(leases, claim);
     return at == leases.end() ? nullptr : &*at;
 }
 

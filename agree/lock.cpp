@@ -28,7 +28,7 @@ void Lock::acquire(LockWish wish, gossip::Now now) {
     wish.ttl_us = std::clamp(wish.ttl_us, lock_ttl_us_min, lock_ttl_us_max);
     STARLING_ASSERT(wish.note.size() <= lock_note_bytes_max, "a note within its limit");
     wish_ = std::move(wish);
-    ++me_.claim.number;
+    me_.claim.number = mutant(Mutant::claims_count_by_lock) ? me_.claim.number + 1 : proposer_.draw_number();
     me_.ttl_us = wish_.ttl_us;
     stage_ = Stage::wanting;
     answered_ = left_traces_ = false;
@@ -57,7 +57,6 @@ bool Lock::submit(ChangeFunction change, gossip::Now now) {
 }
 
 // -- wanting
-// --------------------------------------------------------------------------------------------------------------
 
 void Lock::look(gossip::Now now) {
     if (!submit({}, now)) fail(LockFailure::refused, now);
@@ -123,10 +122,10 @@ void Lock::let_go(gossip::Now now) {
 }
 
 // -- holding
-// --------------------------------------------------------------------------------------------------------------
 
 std::uint64_t Lock::until_us() const {
-    return confirmed_us_ + me_.ttl_us - me_.ttl_us * drift_margin_permille / 1000;
+    const auto margin = mutant(Mutant::drift_is_ignored) ? 0 : drift_margin_permille;
+    return confirmed_us_ + me_.ttl_us - me_.ttl_us * margin / 1000;
 }
 
 void Lock::holding(const LockRecord& record, const OperationResult& result) {
@@ -140,7 +139,6 @@ void Lock::lose(gossip::Now now) {
 }
 
 // -- what happens
-// ---------------------------------------------------------------------------------------------------------
 
 void Lock::finished(const OperationResult& result, gossip::Now now) {
     if (observing_ == result.id) {

@@ -67,7 +67,7 @@ using LockEvent = std::variant<LockAcquired, LockFailed, LockLost, LockSeen>;
 /// thread at a time, the proposer's.
 class Lock {
   public:
-    /// `proposer` must outlive it. `self`: the proposer's life.
+    /// `proposer` must outlive it. `self`: the proposer's life. Several locks of one proposer exclude each other, too.
     Lock(Proposer& proposer, crdt::Bytes key, const crdt::ReplicaId& self, const LockLimits& limits,
          std::function<std::uint64_t()> random);
 

@@ -15,7 +15,7 @@ auto waiting_place(const LockRecord& record, const Claim& claim) {
     return std::find_if(record.waiting.begin(), record.waiting.end(), [&](const auto& w) { return w.claim == claim; });
 }
 
-bool sound(const LockRecord& record) {
+bool sound_lock(const LockRecord& record) {
     if (record.waiting.size() > lock_waiting_max || record.note.size() > lock_note_bytes_max) return false;
     if (record.holder ? record.token == 0 : !record.note.empty()) return false;
     for (auto at = record.waiting.begin(); at != record.waiting.end(); ++at) {
@@ -43,7 +43,7 @@ bool LockRecord::awaited_by(const Claim& claim) const {
 }
 
 void LockRecord::check() const {
-    STARLING_ASSERT(sound(*this), "a lock's record keeps its invariants");
+    STARLING_ASSERT(sound_lock(*this), "a lock's record keeps its invariants");
 }
 
 bool take(LockRecord& record, const Contender& me, const Bytes& note, const std::optional<Sighting>& expired,
@@ -126,7 +126,7 @@ std::optional<LockRecord> decode_lock(const std::optional<Bytes>& value) {
     const auto items = in.array(3 * lock_waiting_max);
     if (items % 3 != 0) in.fail();
     for (std::size_t i = 0; i < items && in.ok(); i += 3) record.waiting.push_back(read_contender(in));
-    return in.done() && sound(record) ? std::optional(std::move(record)) : std::nullopt;
+    return in.done() && sound_lock(record) ? std::optional(std::move(record)) : std::nullopt;
 }
 
 }  // namespace starling::agree

@@ -13,7 +13,8 @@
 
 namespace starling::agree {
 
-/// One attempt to hold a lock: a life of a node, and a count within it.
+/// One attempt to hold a lock: a life of a node, and a number that no other attempt of that life has
+/// (`Proposer::draw_number`).
 struct Claim {
     crdt::ReplicaId replica;
     std::uint64_t number = 0;

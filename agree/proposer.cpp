@@ -72,7 +72,7 @@ void Proposer::received(const NodeKey& from, const Reply& reply, std::uint64_t n
     if (asked == at->second.round.asked.end()) return;
     if (reply.sync < asked->second) {
         // It had told more before it was asked, and answers of one store do not go back.
-        went_back_.insert(voter);
+        distrust(voter);
         return count_out(at, voter);
     }
     std::visit([&](const auto& body) { on(at, voter, body); }, reply.body);
@@ -85,18 +85,21 @@ void Proposer::adopt(const VoterRecord& record, std::uint64_t now_us) {
     record_ = record;
     std::erase_if(seen_sync_, [&](const auto& seen) { return !record_.names(seen.first); });
     std::erase_if(went_back_, [&](const auto& voter) { return !record_.names(voter); });
-    // What an earlier epoch promised would be refused where it matters, since a change rewrites every register for a
-    // higher ballot. Nothing rests on that: a round lives in one epoch, and its promises do.
-    for (auto at = keys_.begin(); at != keys_.end();) {
-        auto here = at++;
-        here->second.quick.reset();
-        if (here->second.busy()) {
-            restart(here);
-        } else if (!here->second.quick) {
-            --quiet_;
-            keys_.erase(here);
-        }
-    }
+    // What an earlier epoch promised is not promised by the majorities of this one.
+    forget_promises();
+    for (auto at = keys_.begin(); at != keys_.end(); ++at) restart(at);
+}
+
+/// From now on each register is prepared before the next accept; the quiet ones were kept for their promises alone.
+void Proposer::forget_promises() {
+    std::erase_if(keys_, [](const auto& entry) { return !entry.second.busy(); });
+    quiet_ = 0;
+    for (auto& [name, key] : keys_) key.quick.reset();
+}
+
+/// Its promises are lost, whatever it says: those that it gave count no more, also in rounds that are under way.
+void Proposer::distrust(const Voter& voter) {
+    if (went_back_.insert(voter).second) forget_promises();
 }
 
 void Proposer::tick(std::uint64_t now_us) {

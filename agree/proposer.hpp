@@ -6,8 +6,7 @@
 //  - an accept also promises the proposer's next ballot (section 2.2.1, the one-round-trip optimisation), so that who
 //    changes a register alone needs one round trip;
 //  - a read asks what is held and is done when a majority names one ballot, which is then decided: no write, and no
-//  harm
-//    to the promises of whoever changes the register. Otherwise it goes the long way;
+//    harm to the promises of whoever changes the register. Otherwise it goes the long way;
 //  - changes of one register that wait together share a round.
 #pragma once
 
@@ -99,6 +98,9 @@ class Proposer {
     /// False for an answer of a voter that the record does not name, or that went back.
     bool believed(const crdt::NodeKey& from, const Reply& reply) const;
 
+    /// A number that nothing else of this life has.
+    std::uint64_t draw_number() { return ++last_number_; }
+
     const VoterRecord& record() const { return record_; }
     std::size_t waiting() const { return operations_.size(); }
     /// Voters whose state went back: they count for nothing until the record names another life of theirs.
@@ -147,6 +149,8 @@ class Proposer {
     void expire(std::uint64_t number);
     Pending* pending(std::uint64_t number);
     void quiet(Keys::iterator at);
+    void distrust(const Voter& voter);
+    void forget_promises();
 
     // -- round.cpp
     void begin(Keys::iterator at);
@@ -161,6 +165,7 @@ class Proposer {
     template <class Other>
     void on(Keys::iterator, const Voter&, const Other&) {}
     bool take_found(Round& round, const Voter& voter, const Ballot& accepted, const crdt::Bytes& held);
+    bool granted(const Round& round) const;
     void count_out(Keys::iterator at, const Voter& voter);
     void timeout(Keys::iterator at);
     void propose(Keys::iterator at, const Register& found);
@@ -179,9 +184,10 @@ class Proposer {
     ProposerLimits limits_;
     std::function<std::uint64_t()> random_;
 
-    std::uint64_t now_us_ = 0;   ///< of the call being handled
-    std::uint64_t counter_ = 0;  ///< of ballots, used or seen
-    std::uint64_t last_number_ = 0, last_request_ = 0;
+    std::uint64_t now_us_ = 0;       ///< of the call being handled
+    std::uint64_t counter_ = 0;      ///< of ballots, used or seen
+    std::uint64_t last_number_ = 0;  ///< of operations and of whoever drew one
+    std::uint64_t last_request_ = 0;
     std::map<std::uint64_t, Pending> operations_;
     std::set<std::pair<std::uint64_t, std::uint64_t>> deadlines_;  ///< (time, operation)
     Keys keys_;

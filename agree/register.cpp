@@ -11,7 +11,7 @@ using namespace crdt;
 
 namespace {
 
-bool sound(const Register& held) {
+bool sound_register(const Register& held) {
     auto last = held.forgotten;
     for (const auto& applied : held.applied) {
         if (applied.revision <= last) return false;
@@ -23,7 +23,7 @@ bool sound(const Register& held) {
 }  // namespace
 
 void Register::check() const {
-    STARLING_ASSERT(sound(*this), "the ids of a register ascend by revision and are bounded");
+    STARLING_ASSERT(sound_register(*this), "the ids of a register ascend by revision and are bounded");
     STARLING_ASSERT(!value || value->size() <= register_value_bytes_max, "a register's value is bounded");
 }
 
@@ -85,7 +85,7 @@ Result<Register> decode_register(BytesView bytes) {
         applied.revision = last += in.uint(count_max);
         held.applied.push_back(applied);
     }
-    if (!in.done() || !sound(held)) return Fault{FaultCode::malformed, "not a register"};
+    if (!in.done() || !sound_register(held)) return Fault{FaultCode::malformed, "not a register"};
     return held;
 }
 

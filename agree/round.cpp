@@ -76,7 +76,6 @@ RequestBody Proposer::request_of(const Keys::value_type& entry) const {
 }
 
 // -- answers
-// -----------------------------------------------------------------------------------------------------------------
 
 /// Remembers what was accepted under the highest ballot; false where the bytes are no register.
 bool Proposer::take_found(Round& round, const Voter& voter, const Ballot& accepted, const Bytes& held) {
@@ -98,7 +97,7 @@ void Proposer::on(Keys::iterator at, const Voter& voter, const Promised& promise
     auto& round = at->second.round;
     if (round.phase != Phase::preparing || round.yes.contains(voter) || round.no.contains(voter)) return;
     if (!take_found(round, voter, promised.accepted, promised.held)) return count_out(at, voter);
-    if (record_.majority([&](const Voter& v) { return round.yes.contains(v); })) propose(at, Register(round.found));
+    if (granted(round)) propose(at, Register(round.found));
 }
 
 void Proposer::on(Keys::iterator at, const Voter& voter, const Held& held) {
@@ -108,7 +107,7 @@ void Proposer::on(Keys::iterator at, const Voter& voter, const Held& held) {
     round.holds[voter] = held.accepted;
     const auto agrees = [&](const Voter& v) {
         const auto holding = round.holds.find(v);
-        return holding != round.holds.end() && holding->second == round.best;
+        return holding != round.holds.end() && holding->second == round.best && !went_back_.contains(v);
     };
     if (record_.majority(agrees)) return read_done(at);
     const auto may_agree = [&](const Voter& v) {
@@ -182,7 +181,7 @@ void Proposer::on(Keys::iterator at, const Voter& voter, const Accepted&) {
     auto& round = key.round;
     if (round.phase != Phase::accepting || round.no.contains(voter)) return;
     round.yes.insert(voter);
-    if (!record_.majority([&](const Voter& v) { return round.yes.contains(v); })) return;
+    if (!granted(round)) return;
     if (round.ballot.counter < count_max) key.quick = Quick{std::move(round.proposed), round.ballot.next()};
     for (auto& [number, result] : std::exchange(round.batch, {})) {
         if (pending(number) != nullptr) finish(number, std::move(result));
@@ -201,7 +200,7 @@ void Proposer::on(Keys::iterator at, const Voter& voter, const Refused& refused)
             sends_.push_back({voter.node, request_to(voter, Install{record_})});
             return ask(*at, voter);
         case Refusal::went_back:
-            went_back_.insert(voter);
+            distrust(voter);
             break;
         case Refusal::ballot:
             counter_ = std::max(counter_, refused.promised.counter);
@@ -213,7 +212,13 @@ void Proposer::on(Keys::iterator at, const Voter& voter, const Refused& refused)
 }
 
 // -- ends
-// -----------------------------------------------------------------------------------------------------------------
+
+/// Has a majority said yes? Whoever went back since says nothing any more.
+bool Proposer::granted(const Round& round) const {
+    return record_.majority([&](const Voter& v) {
+        return round.yes.contains(v) && (!went_back_.contains(v) || mutant(Mutant::set_back_votes_count));
+    });
+}
 
 /// This voter does not help this round.
 void Proposer::count_out(Keys::iterator at, const Voter& voter) {

@@ -21,19 +21,25 @@ OperationId Transition::submit(Operation operation) {
     return {};
 }
 
+/// What was listed or rewritten in another epoch says nothing about this one.
+void Transition::start_over() {
+    lists_.clear();
+    keys_.clear();
+    rewriting_.clear();
+}
+
 /// Step 1: the register says what is so, or, where no change is under way, that one begins.
 void Transition::agree() {
     stage_ = Stage::agreeing;
     due_us_ = UINT64_MAX;
-    lists_.clear();
-    keys_.clear();
-    rewriting_.clear();
-    auto begin = [this](const std::optional<Bytes>& value) {
+    start_over();
+    // The proposer holds the change, perhaps for longer than the transition lives: nothing of the latter is in it.
+    auto begin = [proposer = &proposer_, target = target_](const std::optional<Bytes>& value) {
         // While nobody wrote the register, there was no change, and the proposer's record is the first.
-        const auto found = value ? decode_voters(*value) : std::optional(proposer_.record());
-        if (!found || found->joint() || found->voters == target_) return keep();
-        if (mutant(Mutant::voters_change_at_once)) return write(encode(VoterRecord{found->epoch + 1, target_, {}}));
-        return write(encode(VoterRecord{found->epoch + 1, found->voters, target_}));
+        const auto found = value ? decode_voters(*value) : std::optional(proposer->record());
+        if (!found || found->joint() || found->voters == target) return keep();
+        if (mutant(Mutant::voters_change_at_once)) return write(encode(VoterRecord{found->epoch + 1, target, {}}));
+        return write(encode(VoterRecord{found->epoch + 1, found->voters, target}));
     };
     step_ = submit({.key = voters_key, .change = begin});
 }
@@ -68,11 +74,11 @@ void Transition::go_on(const VoterRecord& record) {
 }
 
 // -- steps 2 and 3
-// --------------------------------------------------------------------------------------------------------
 
 void Transition::list() {
     stage_ = Stage::listing;
     epoch_ = proposer_.record().epoch;
+    if (!mutant(Mutant::lists_outlive_epochs)) start_over();
     if (mutant(Mutant::keys_are_not_rewritten)) return close();
     for (const auto& voter : proposer_.record().voters) ask(voter, lists_[voter]);
     due_us_ = now_us_ + limits_.retry_us;
@@ -124,7 +130,6 @@ void Transition::rewrite() {
 }
 
 // -- step 4
-// ---------------------------------------------------------------------------------------------------------------
 
 void Transition::close() {
     stage_ = Stage::closing;

@@ -51,6 +51,7 @@ class Transition {
         bool complete = false;
     };
 
+    void start_over();
     void agree();
     void go_on(const VoterRecord& record);
     void list();

@@ -117,6 +117,10 @@ enum class Mutant : unsigned char {
     token_stays = 115,                 ///< locks: each holder has a token above all before
     request_ids_begin_anew = 116,      ///< requests: an answer to an earlier life is not one to this
     newcomers_renew = 117,             ///< locks: who joins the line gives no sign of life for the holder
+    lists_outlive_epochs = 118,        ///< voters: the keys that are rewritten are those of the epoch that ends
+    claims_count_by_lock = 119,        ///< locks: two locks of one node exclude each other
+    set_back_votes_count = 120,        ///< voters: the votes of one that went back count no more
+    drift_is_ignored = 121,            ///< locks: a holder stops believing before its time to live is over
 };
 
 #ifdef STARLING_MUTANTS

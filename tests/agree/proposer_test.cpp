@@ -1,44 +1,15 @@
 // Three acceptors and proposers, with every message in the hands of the test.
 #include "agree/proposer.hpp"
 
-#include <algorithm>
-
 #include <doctest/doctest.h>
 
-#include "agree/acceptor.hpp"
+#include "tests/agree/three_voters.hpp"
 
 using namespace starling;
 using namespace starling::agree;
+using starling::agree_trial::ThreeVoters;
 
 namespace {
-
-struct ThreeVoters {
-    VoterRecord record{1, {}, {}};
-    std::vector<Acceptor> acceptors;
-    std::size_t requests = 0;  ///< delivered
-    std::uint64_t draws = 0;
-
-    ThreeVoters() {
-        for (int i = 1; i <= 3; ++i) record.voters.push_back({{std::uint8_t(i)}, std::uint64_t(10 * i)});
-        for (const auto& voter : record.voters)
-            acceptors.emplace_back(voter.node, Standpoint{voter.life, 0, false, record}, Cells{});
-    }
-    Proposer proposer(crdt::Life life) {
-        return {{{99}, life}, record, ProposerLimits{}, [this] { return ++draws; }};
-    }
-    /// Delivers what the proposer sends to these acceptors and their answers, for so many rounds; the rest is lost.
-    void deliver(Proposer& proposer, const std::vector<std::size_t>& to, int rounds = 20) {
-        for (; rounds > 0; --rounds) {
-            for (const auto& send : proposer.take_sends()) {
-                const auto at = std::size_t(send.to[0]) - 1;
-                if (std::find(to.begin(), to.end(), at) == to.end()) continue;
-                ++requests;
-                proposer.received(send.to, acceptors[at].handle(send.request).reply, 0);
-                proposer.check();
-            }
-        }
-    }
-};
 
 Operation writing(const char* value) {
     return {.key = "k", .change = [value](const auto&) { return write(value); }, .deadline_us = 1'000'000};
@@ -142,6 +113,48 @@ TEST_CASE("a voter whose store was set back is refused, by itself and by others"
     mesh.deliver(two, {0, 1, 2});
     CHECK(two.went_back().contains(mesh.record.voters[0]));
     CHECK(two.take_results().at(0).value == "b");
+}
+
+TEST_CASE("the promise of a voter that went back meanwhile is none") {
+    ThreeVoters mesh;
+    const auto backup = mesh.acceptors[0];
+    auto one = mesh.proposer(1);
+    auto other = reading();
+    other.key = "other";
+    REQUIRE(one.submit(writing("a"), 0));
+    mesh.deliver(one, {0}, 1);  // one promise of the two that are needed
+    const auto prepares = mesh.acceptors[0].standpoint().sync;
+    CHECK(prepares == 1);
+    mesh.acceptors[0] = backup;
+    REQUIRE(one.submit(other, 0));
+    mesh.deliver(one, {0}, 1);
+    CHECK(one.went_back().contains(mesh.record.voters[0]));
+    one.tick(300'000);
+    mesh.deliver(one, {1});  // with the lost promise it would be a majority
+    CHECK(mesh.acceptors[1].cells().at("k").accepted.none());
+    one.tick(600'000);
+    mesh.deliver(one, {1, 2});
+    const auto results = one.take_results();
+    REQUIRE(results.size() == 2);
+    for (const auto& result : results) CHECK(result.outcome == Outcome::done);
+}
+
+TEST_CASE("with a voter that went back, promises for the next ballot are asked for anew") {
+    ThreeVoters mesh;
+    auto one = mesh.proposer(1);
+    REQUIRE(one.submit(writing("a"), 0));
+    mesh.deliver(one, {0, 1, 2});
+    const auto requests = mesh.requests;
+    mesh.acceptors[0] = Acceptor(mesh.record.voters[0].node, {mesh.record.voters[0].life, 0, false, mesh.record}, {});
+    auto other = writing("b");
+    other.key = "other";
+    REQUIRE(one.submit(other, 0));
+    mesh.deliver(one, {0, 1, 2});
+    CHECK(mesh.requests == requests + 5);  // prepare at three, accept at two
+    REQUIRE(one.submit(writing("c"), 0));
+    mesh.deliver(one, {0, 1, 2});
+    CHECK(mesh.requests == requests + 9);  // both at two
+    CHECK(one.take_results().size() == 3);
 }
 
 TEST_CASE("an acceptor refuses lower epochs, other lives and whom the record does not name") {

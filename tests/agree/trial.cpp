@@ -89,7 +89,6 @@ class Trial : public World {
 };
 
 // -- clients
-// -------------------------------------------------------------------------------------------------------------
 
 void Trial::started(std::size_t place) {
     think(place);
@@ -184,7 +183,6 @@ void Trial::crashed(std::size_t place) {
 }
 
 // -- the lock, and what it guards
-// -----------------------------------------------------------------------------------------
 
 void Trial::contend(std::size_t place) {
     at_node(place, now_us() + random_.between(10'000, 1'500'000), [this, place] {
@@ -247,7 +245,6 @@ void Trial::stepped(std::size_t place) {
 }
 
 // -- faults
-// --------------------------------------------------------------------------------------------------------------
 
 void Trial::set_clocks() {
     for (auto& node : nodes_) {
@@ -324,7 +321,6 @@ void Trial::change_voters(std::size_t place) {
 }
 
 // -- the whole
-// -----------------------------------------------------------------------------------------------------------
 
 bool Trial::served_since(std::uint64_t time_us) const {
     return std::all_of(clients_.begin(), clients_.end(), [&](const auto& c) { return c.served_us > time_us; }) &&
@@ -382,27 +378,6 @@ Verdict Trial::run() {
 }
 
 }  // namespace
-
-Plan Plan::drawn(std::uint64_t seed) {
-    sim::Random random(seed ^ 0x706c616eULL);
-    Plan plan;
-    plan.nodes = random.between(3, 6);
-    plan.voters = random.chance(100) ? 1 : (plan.nodes >= 5 && random.chance(400) ? 5 : 3);
-    plan.voter_changes = random.chance(500);
-    plan.erased = !plan.voter_changes && plan.voters > 1 && random.chance(300);
-    plan.steady_clocks = random.chance(600);
-    return plan;
-}
-
-Tally& Tally::operator+=(const Tally& other) {
-    calls += other.calls, done += other.done, no_majority += other.no_majority, unknown += other.unknown;
-    recovered += other.recovered, transitions += other.transitions, crashes += other.crashes, splits += other.splits;
-    pauses += other.pauses, jumps += other.jumps, erased += other.erased, acquired += other.acquired;
-    lost += other.lost, fenced_writes += other.fenced_writes, fenced_refused += other.fenced_refused;
-    handed_on += other.handed_on, changed_voters += other.changed_voters;
-    heal_us_most = std::max(heal_us_most, other.heal_us_most);
-    return *this;
-}
 
 Verdict run_trial(std::uint64_t seed, const Plan& plan) {
     return Trial(seed, plan).run();

@@ -53,7 +53,6 @@ void World::run_until(std::uint64_t time_us) {
 }
 
 // -- nodes
-// ----------------------------------------------------------------------------------------------------------------
 
 void World::start(std::size_t place) {
     auto& node = nodes_[place];
@@ -162,7 +161,6 @@ void World::flush(std::size_t place) {
 }
 
 // -- network and disk
-// -----------------------------------------------------------------------------------------------------
 
 std::size_t World::place_of(const crdt::NodeKey& key) const {
     return std::size_t(key[0]) - 1;
