@@ -13,7 +13,7 @@
 namespace starling::bench {
 namespace {
 
-constexpr std::size_t turn_items = 2'000;
+constexpr std::size_t apply_turn_items = 2'000;
 constexpr std::size_t batch_max = 16;  // of the engine too
 
 /// A reader that holds `live` keys, and `count` one-op changesets that it has not seen.
@@ -84,13 +84,13 @@ void measure(const Options& options, Keys keys, std::size_t live, const std::str
             apply_batches(stage.reader, offset + from, offset + to, at_a_time,
                           [&](std::size_t i, std::size_t) -> const crdt::Changeset& { return stage.unseen[i]; });
         };
-        return take_turns(count, turn_items, ours, to_table(offset));
+        return take_turns(count, apply_turn_items, ours, to_table(offset));
     };
     const auto batches = of_bodies(0, batch_max);
     const auto singles = of_bodies(count, 1);
     std::array<crdt::Changeset, batch_max> decoded;
     const auto changesets = take_turns(
-        count, turn_items,
+        count, apply_turn_items,
         [&](std::size_t from, std::size_t to) {
             apply_batches(stage.reader, from, to, batch_max,
                           [&](std::size_t i, std::size_t place) -> const crdt::Changeset& {
