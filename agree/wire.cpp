@@ -44,7 +44,7 @@ std::optional<VoterRecord> read_maybe(Reader& in) {
     return in.array(1) == 1 ? std::optional(read_record(in)) : std::nullopt;
 }
 
-// -- requests: how many items follow the kind, then the items
+// -- requests
 void write(Writer& out, const Prepare& prepare) {
     out.bin(prepare.key);
     write_ballot(out, prepare.ballot);
@@ -63,6 +63,7 @@ void read(Reader& in, Accept& accept) {
     accept.ballot = read_some_ballot(in);
     accept.promise_next = in.boolean();
     accept.held = read_register(in);
+    if (accept.promise_next && accept.ballot.counter == count_max) in.fail();  // there is no next one to promise
 }
 void write(Writer& out, const Read& read) {
     out.bin(read.key);

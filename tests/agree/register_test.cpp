@@ -122,8 +122,10 @@ TEST_CASE("messages about registers are bounded") {
     CHECK_FALSE(decode(encode(Request{1, 1, 1, 0, Read{longest + "k"}})));
     CHECK_FALSE(decode(encode(Request{1, 1, 1, 0, Prepare{"k", {}}})));                        // the zero ballot
     CHECK_FALSE(decode(encode(Request{1, 1, 1, 0, Accept{"k", ballot_of(1), false, "no"}})));  // no register
-    CHECK_FALSE(decode(encode(Reply{1, 1, 1, Keys{{"b", "a"}, false}})));                      // not ascending
-    CHECK_FALSE(decode(encode(Reply{1, 1, 1, Keys{{}, true}})));                               // more, but none here
+    CHECK(decode(encode(Request{1, 1, 1, 0, Accept{"k", ballot_of(count_max), false, encode(Register{})}})));
+    CHECK_FALSE(decode(encode(Request{1, 1, 1, 0, Accept{"k", ballot_of(count_max), true, encode(Register{})}})));
+    CHECK_FALSE(decode(encode(Reply{1, 1, 1, Keys{{"b", "a"}, false}})));  // not ascending
+    CHECK_FALSE(decode(encode(Reply{1, 1, 1, Keys{{}, true}})));           // more, but none here
     CHECK_FALSE(decode(encode(Request{1, 1, 1, 0, Install{{1, {}, {}}}})));
     CHECK_FALSE(
         decode(encode(Request{1, 1, 1, 0, Install{{1, {{voter_node(1), 1}, {voter_node(2), 1}}, {}}}})));  // even
