@@ -1,7 +1,5 @@
 #include "agree/acceptor.hpp"
 
-#include <algorithm>
-
 #include "agree/register.hpp"
 #include "crdt/mutant.hpp"
 

@@ -10,12 +10,10 @@
 //  - changes of one register that wait together share a round.
 #pragma once
 
-#include <array>
 #include <deque>
 #include <functional>
 #include <map>
 #include <set>
-#include <string_view>
 #include <vector>
 
 #include "agree/messages.hpp"

@@ -67,8 +67,9 @@ void Engine::begin_link(const NodeKey& peer) {
     link.digest_due_us = now_.mono_us + limits_.digest_idle_us;
     link.past = pasts_.recall(peer);
     greet(peer, link);
+    const auto within_us = digest_busy_us();
     for (auto& [other_peer, other] : links_) {
-        if (other_peer != peer) digest_within(other, digest_busy_us());  // the neighbourhood changed
+        if (other_peer != peer) digest_within(other, within_us);  // the neighbourhood changed
     }
 }
 
@@ -82,8 +83,9 @@ void Engine::end_link(const NodeKey& gone) {
     std::erase_if(held_, [&](const Held& held) { return held.peer == gone; });
     diffs_.link_down(gone);
     neighbours_changed();
+    const auto within_us = digest_busy_us();
     for (auto& [peer, link] : links_) {
-        digest_within(link, digest_busy_us());
+        digest_within(link, within_us);
         pull_from(peer, link);  // what was asked of the lost one
     }
 }

@@ -94,6 +94,7 @@ class Engine final : private DiffHost {
     bool renew_life();
     void neighbours_changed();
     bool full_mesh() const;
+    /// O(links): in a loop over them it is asked for before.
     std::uint64_t digest_busy_us() const { return full_mesh() ? limits_.digest_busy_us : limits_.digest_busy_wide_us; }
 
     // -- durable.cpp: what waits for the disk

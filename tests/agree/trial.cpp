@@ -1,6 +1,7 @@
 #include "tests/agree/trial.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include "agree/register.hpp"
 

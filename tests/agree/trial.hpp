@@ -3,9 +3,7 @@
 // the clients were told is judged by linearizable.hpp.
 #pragma once
 
-#include <map>
 #include <optional>
-#include <set>
 #include <string>
 
 #include "tests/agree/linearizable.hpp"

@@ -8,7 +8,6 @@
 #include <memory>
 #include <optional>
 #include <queue>
-#include <string>
 #include <tuple>
 #include <vector>
 
