@@ -1,6 +1,6 @@
 """What clients did and what they were told, and whether that is consistent: set-full and counter checks, in the terms of
-Jepsen. An operation without an answer may have happened or not; one that was acknowledged counts, unless its node was
-killed before any other node had it (data is in memory)."""
+Jepsen. An operation without an answer may have happened or not; one that was acknowledged is on its node's disk and counts, also
+where that node is killed next."""
 
 import dataclasses
 import threading
@@ -15,8 +15,6 @@ class Operation:
     kind: str  # add, rm, incr
     value: int
     outcome: str = UNKNOWN
-    version: dict = dataclasses.field(default_factory=dict)  # of an acknowledged write and all that its node had seen
-    lost: bool = False  # may be: its node died before anybody else was known to have it
 
 
 class History:
@@ -36,14 +34,6 @@ class History:
     def read(self, node, life, value):
         with self.lock:
             self.reads.append((node, life, value))
-
-    def died(self, covered):
-        """A node is gone. What those that are left hold together: acknowledged writes beyond it may be lost."""
-        with self.lock:
-            for operation in self.operations:
-                # Whoever applied the write has all that its node had seen (causal order), so the whole version tells.
-                beyond = any(seq > covered.get(replica, 0) for replica, seq in operation.version.items())
-                operation.lost = operation.lost or (operation.outcome == OK and beyond)
 
 
 def check(history, finals):
@@ -68,10 +58,9 @@ def check_set(history, members):
             removals.setdefault(op.value, []).append(op)
     for element, add in adds.items():
         removed = removals.get(element, [])
-        certain = add.outcome == OK and not add.lost
-        if certain and not removed and element not in members:
+        if add.outcome == OK and not removed and element not in members:
             wrong.append(f"lost: {element} was added at node {add.node} and is not there")
-        if element in members and any(op.outcome == OK and not op.lost for op in removed):
+        if element in members and any(op.outcome == OK for op in removed):
             wrong.append(f"resurrected: {element} was removed and is there")
         if element in members and add.outcome == REFUSED:
             wrong.append(f"unexpected: {element} was refused and is there")
@@ -82,7 +71,7 @@ def check_set(history, members):
 def check_counter(history, count):
     wrong = []
     adds = [op for op in history.operations if op.kind == "incr" and op.outcome != REFUSED]
-    least = sum(op.value for op in adds if op.outcome == OK and not op.lost)
+    least = sum(op.value for op in adds if op.outcome == OK)
     most = sum(op.value for op in adds)
     if not least <= count <= most:
         wrong.append(f"counter: {count} is not within {least} and {most}")

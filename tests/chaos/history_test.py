@@ -8,10 +8,8 @@ from history import OK, REFUSED, UNKNOWN, History, check
 
 def history(*operations):
     made = History()
-    for kind, value, outcome, *lost in operations:
-        operation = made.begin(0, 1, kind, value)
-        operation.outcome, operation.lost = outcome, bool(lost)
-        operation.version = {"a": len(made.operations)}
+    for kind, value, outcome in operations:
+        made.begin(0, 1, kind, value).outcome = outcome
     return made
 
 
@@ -32,9 +30,6 @@ class Checks(unittest.TestCase):
 
     def test_an_acknowledged_element_is_missing(self):
         self.assertEqual(["lost"], self.wrong(history(("add", 1, OK)), final()))
-
-    def test_unless_its_node_died_with_it(self):
-        self.assertEqual([], self.wrong(history(("add", 1, OK, "lost")), final()))
 
     def test_a_removed_element_is_back(self):
         self.assertEqual(["resurrected"], self.wrong(history(("add", 1, OK), ("rm", 1, OK)), final({1})))
@@ -58,11 +53,6 @@ class Checks(unittest.TestCase):
 
     def test_nodes_that_differ(self):
         self.assertEqual(["diverged"], self.wrong(history(), final(), final(fingerprint="g")))
-
-    def test_who_dies_takes_only_what_nobody_else_has(self):
-        made = history(("add", 1, OK), ("add", 2, OK), ("add", 3, UNKNOWN))
-        made.died({"a": 1})
-        self.assertEqual([False, True, False], [op.lost for op in made.operations])
 
 
 if __name__ == "__main__":

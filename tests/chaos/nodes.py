@@ -1,45 +1,10 @@
 """Real nodes, each a process on a host of its own, and what is asked of them over their control sockets."""
 
-import json
 import pathlib
 import signal
-import socket
 import subprocess
 
-STARTUP_SECONDS_MAX = 30
-ANSWER_SECONDS_MAX = 5
-
-
-class NoAnswer(Exception):
-    """The node did not answer: what was asked may have happened or not."""
-
-
-class Control:
-    """One connection to a node's control socket."""
-
-    def __init__(self, path):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(ANSWER_SECONDS_MAX)
-        try:
-            self.socket.connect(str(path))
-        except OSError as error:
-            self.socket.close()
-            raise NoAnswer(error) from error
-        self.lines = self.socket.makefile("r")
-
-    def ask(self, op, **arguments):
-        try:
-            self.socket.sendall((json.dumps({"v": 1, "op": op, **arguments}) + "\n").encode())
-            answer = json.loads(self.lines.readline() or "null")
-        except (OSError, ValueError) as error:
-            raise NoAnswer(error) from error
-        if answer is None:
-            raise NoAnswer("the connection was closed")
-        return answer
-
-    def close(self):
-        self.lines.close()
-        self.socket.close()
+from control import Control
 
 
 class Node:
@@ -89,8 +54,3 @@ class Node:
             return control.ask(op, **arguments)
         finally:
             control.close()
-
-
-def parse_version(text):
-    """replica → seq."""
-    return {replica: int(seq) for replica, seq in (line.split(":") for line in text.split(",") if line)}
