@@ -86,7 +86,8 @@ class Client(threading.Thread):
         operation = self.mesh.history.begin(self.node.host, life, kind, value)
         answer = self.control.ask(op, **arguments)
         if not answer["ok"]:
-            operation.outcome = REFUSED
+            if answer["error"]["code"] == "absent":
+                operation.outcome = REFUSED
         elif answer.get("wrote", True):
             operation.outcome = OK
 
@@ -164,7 +165,8 @@ class Faults:
         self.addresses = len(mesh.nodes) + 1
 
     def one(self):
-        kinds = [self.partition, self.one_way, self.loss, self.pause, self.kill, self.kill_in_partition, self.flap, self.move]
+        kinds = [self.partition, self.one_way, self.loss, self.pause, self.kill, self.kill_in_partition, self.blackout,
+                 self.flap, self.move]
         fault = self.random.choice(kinds)
         name = fault.__name__
         self.fired[name] = self.fired.get(name, 0) + 1
@@ -213,6 +215,14 @@ class Faults:
         self.mesh.heal()
         self.last()
         node.start()
+
+    def blackout(self, _):
+        """Everybody is killed, so that nobody can give back what a disk does not have."""
+        for node in self.mesh.nodes:
+            node.kill()
+        for node in self.mesh.nodes:
+            node.start()
+        self.last()
 
     def flap(self, node):
         for _ in range(self.random.randint(1, 3)):
