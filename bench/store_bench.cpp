@@ -189,7 +189,7 @@ void opening(std::size_t entries) {
         }
         ours.commit_all();
     }
-    const auto size = fs::file_size(path / store::Store::file_name);
+    const auto size = fs::file_size(path / store::StoreOptions{}.file);
     for (const bool replay : {false, true}) {
         if (replay) {  // and all the log that may be past a fold
             Ours ours(path);

@@ -26,6 +26,29 @@ Error error_of(const crdt::Fault& fault) {
     }
 }
 
+Error error_of(const store::StoreFault& fault) {
+    using Code = store::StoreFaultCode;
+    switch (fault.code) {
+        case Code::in_use:
+            return {Errc::dir_in_use, fault.what};
+        case Code::exists:
+            return {Errc::file_exists, fault.what};
+        case Code::full:
+        case Code::out_of_memory:
+            return {Errc::disk_full, fault.what};
+        case Code::read_only:
+            return {Errc::dir_unusable, fault.what};
+        case Code::corrupt:
+            return {Errc::store_damaged, fault.what};
+        case Code::newer_format:
+            return {Errc::store_newer, fault.what};
+        case Code::io:
+        case Code::failed:
+            break;
+    }
+    return {Errc::disk_failed, fault.what};
+}
+
 Value to_value(crdt::BytesView item) {
     return Value::decode(item).value_or(Value());
 }

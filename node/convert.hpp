@@ -15,6 +15,7 @@
 #include "crdt/ids.hpp"
 #include "crdt/result.hpp"
 #include "crdt/state.hpp"
+#include "store/fault.hpp"
 
 namespace starling::detail {
 
@@ -27,6 +28,9 @@ inline ReplicaId to_public(const crdt::ReplicaId& id) {
 inline Dot to_public(const crdt::Dot& dot) {
     return {to_public(dot.replica), dot.seq};
 }
+inline crdt::Dot to_inner(const Dot& dot) {
+    return {{dot.replica.node.bytes, dot.replica.life}, dot.seq};
+}
 inline Stamp to_public_stamp(crdt::Stamp stamp) {
     // A stranger may claim any stamp; those past the year 294,247 all read as its end.
     return Stamp(std::chrono::microseconds(std::min<crdt::Stamp>(stamp, INT64_MAX)));
@@ -36,6 +40,7 @@ crdt::Version to_inner(const Version& version);
 
 /// What an error of the inside is called outside.
 Error error_of(const crdt::Fault& fault);
+Error error_of(const store::StoreFault& fault);
 
 /// An item that no Value can hold (an extension type) shows as nil.
 Value to_value(crdt::BytesView item);

@@ -13,7 +13,6 @@ namespace starling::detail {
 namespace {
 
 constexpr std::uint64_t clock_warning_us = 60'000'000;  // for one node at most so often
-constexpr std::chrono::hours wait_max{24 * 365};        // so that any timeout can be added to the present
 
 // The node whose transaction this thread is in.
 thread_local const Core* transacting = nullptr;
@@ -32,10 +31,17 @@ std::uint64_t random_life() {
     return life;
 }
 
+std::uint64_t age_us(std::chrono::hours age) {
+    constexpr std::uint64_t hour_us = 3'600'000'000;
+    return std::uint64_t(std::clamp<std::int64_t>(age.count(), 0, wait_max.count())) * hour_us;
+}
+
 peer::Options peer_options(const Options& options, const crdt::NodeKey& node) {
     peer::Options made;
     made.node = node;
     made.limits.flush_window_us = std::uint64_t(std::max<std::int64_t>(0, options.flush_window.count()));
+    made.limits.log_bytes_max = options.log_bytes_max;
+    made.limits.log_age_us_max = age_us(options.log_age_max);
     made.random = random_life;
     made.overlay = gossip::OverlayLimits{};
     return made;
@@ -71,6 +77,8 @@ struct Core::Parts {
     std::optional<Directory> dir;
     crdt::NodeKey node_key{};
     net::MeshSecret mesh;
+    std::unique_ptr<store::Store> store;
+    std::unique_ptr<peer::Peer> peer;
     std::unique_ptr<net::Transport> transport;
 };
 
@@ -88,9 +96,15 @@ CorePtr Core::open(const Options& options) {
     };
     add(membership.addresses);
     if (dir) add(dir->peers());
+    auto made = peer_options(options, identity.node_key());
+    std::unique_ptr<store::Store> store;
+    if (dir) store = open_store(dir->path());
+    auto peer = store ? open_peer(std::move(made), *store, options) : std::make_unique<peer::Peer>(std::move(made));
     auto transport = open_transport(options, std::move(addresses), identity, membership.mesh);
-    Parts parts{std::move(dir), identity.node_key(), std::move(membership.mesh), std::move(transport)};
+    Parts parts{std::move(dir),   identity.node_key(), std::move(membership.mesh),
+                std::move(store), std::move(peer),     std::move(transport)};
     CorePtr core(new Core(options, std::move(parts)));
+    if (core->storage_) core->storage_->start();
     core->network_->start();
     return core;
 }
@@ -101,8 +115,11 @@ Core::Core(const Options& options, Parts parts)
       mesh_(std::move(parts.mesh)),
       log_(options.log),
       wrong_clock_(options.wrong_clock),
-      peer_(peer_options(options, node_key_)),
+      peer_(std::move(parts.peer)),
+      unstored_bytes_max_(options.unstored_bytes_max),
       watchers_(std::make_shared<Watchers>([log = log_](const std::string& line) { log(LogLevel::error, line); })),
+      storage_(parts.store ? std::make_unique<Storage>(static_cast<StorageDriver&>(*this), std::move(parts.store), log_)
+                           : nullptr),
       network_(std::make_unique<Network>(static_cast<NetworkDriver&>(*this), std::move(parts.transport), log_)) {}
 
 Core::~Core() {
@@ -119,6 +136,10 @@ void Core::close() {
         changed_.notify_all();
     }
     network_->stop();
+    if (storage_) {
+        storage_->stop();
+        store_is_closed();
+    }
     watchers_->stop();
     dir_.reset();
 }
@@ -147,28 +168,29 @@ Commit Core::transact(const std::function<void(Tx&)>& write) {
         Network& network;
         ~Note() { network.written(); }
     };
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    if (storage_) wait_for_the_disk(lock);
     if (closed_) throw Error(Errc::closed);
     const Note note{*network_};
     const Transacting here(*this);
     std::optional<Error> error;
-    auto commit = peer_.write(present(), [&](crdt::Transaction& transaction) {
+    auto commit = peer_->write(present(), [&](crdt::Transaction& transaction) {
         Tx::Inner inner{*this, transaction, {}};
         Tx tx(inner);
         write(tx);
         error = std::move(inner.error);
     });
-    if (!commit) throw Error(error ? *error : error_of(commit.fault()));
+    if (!commit) throw Error(error ? *error : disk_trouble_ ? *disk_trouble_ : error_of(commit.fault()));
     if (commit->wrote) {
-        watchers_->happened({peer_.state(), commit->changes, to_public(node_key_), true});
+        watchers_->happened({peer_->state(), commit->changes, to_public(node_key_), true});
         changed();
     }
-    return {to_public(commit->version), commit->wrote};
+    return {to_public(commit->version), commit->wrote, to_public(commit->dot), shared_from_this()};
 }
 
 /// Whatever asks for a fingerprint: it says something only while no window is open. The lock is held.
 void Core::settle() {
-    if (!closed_ && peer_.settle(present())) network_->written();
+    if (!closed_ && peer_->settle(present())) network_->written();
 }
 
 // -- what comes in
@@ -177,23 +199,28 @@ void Core::settle() {
 gossip::Effects Core::handle(const gossip::Input& input) {
     const std::lock_guard lock(mutex_);
     const auto now = present();
-    auto effects = peer_.handle(input, now);
+    auto effects = peer_->handle(input, now);
     for (const auto& one : effects.delivered) delivered(one, now);
+    if (storage_) {
+        for (const auto& changeset : effects.persist) unstored_bytes_ += store::row_bytes(*changeset);
+        if (!effects.persist.empty() || effects.replaced > 0) storage_->work();
+        if (const auto* durable = std::get_if<gossip::DurableUpTo>(&input)) told(durable->place);
+    }
     changed();
     return effects;
 }
 
 gossip::Status Core::peer_status() {
     const std::lock_guard lock(mutex_);
-    return peer_.status();
+    return peer_->status();
 }
 
 void Core::delivered(const gossip::Delivered& delivered, const gossip::Now& now) {
     if (delivered.written_here) return;  // the watchers were told when it was written
     const auto& origin = delivered.origin;
     watchers_->happened(
-        {peer_.state(), delivered.changes, origin ? std::optional(to_public(origin->node)) : std::nullopt, false});
-    const auto* known = origin ? peer_.state().origin(*origin) : nullptr;
+        {peer_->state(), delivered.changes, origin ? std::optional(to_public(origin->node)) : std::nullopt, false});
+    const auto* known = origin ? peer_->state().origin(*origin) : nullptr;
     if (known != nullptr && known->last_stamp > now.wall_us + crdt::clock_lead_us_max) warn_of_clock(origin->node, now);
 }
 
@@ -226,11 +253,11 @@ bool Core::wait(std::chrono::milliseconds timeout, const std::function<bool()>& 
 }
 
 bool Core::wait_synced(std::chrono::milliseconds timeout) {
-    return wait(timeout, [&] { return !closed_ && peer_.synced(); });
+    return wait(timeout, [&] { return !closed_ && peer_->synced(); });
 }
 
 bool Core::wait_until(const crdt::Version& version, std::chrono::milliseconds timeout) {
-    return wait(timeout, [&] { return crdt::covers(peer_.version(), version); });
+    return wait(timeout, [&] { return crdt::covers(peer_->version(), version); });
 }
 
 void Core::check() const {

@@ -1,6 +1,10 @@
 // The heart of an open node: the peer behind one lock, and everything that stands around it. Applications' threads come
-// in through handles and `transact`; the network thread comes in through `handle`; watchers and waiters are told of
-// both.
+// in through handles and `transact`; the network thread comes in through `handle`, the storage thread for batches;
+// watchers and waiters are told of all.
+//
+// A write's way to the disk: `transact` leaves it in the window, the network thread cuts the window, the storage thread
+// takes a batch and commits it, the network thread tells the peer, which lets go what waited for it (rule 9), and those
+// who wait for `durable`.
 //
 // Locks, in the order taken: the peer's, then that of the watchers. User code runs under the first only in `transact`,
 // under neither in a watcher.
@@ -8,6 +12,7 @@
 
 #include <condition_variable>
 #include <functional>
+#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -25,16 +30,20 @@
 #include "node/fair_mutex.hpp"
 #include "node/log.hpp"
 #include "node/network.hpp"
+#include "node/storage.hpp"
 #include "node/watchers.hpp"
 #include "peer/peer.hpp"
 
 namespace starling::detail {
 
+inline constexpr std::chrono::hours wait_max{24 * 365};  // so that any timeout can be added to the present
+
 /// True on a thread that is inside `transact` of any node.
 bool inside_transaction();
 
-/// Thread-safe, except construction and destruction. Invariant: the network thread runs until close() and not after it.
-class Core final : private NetworkDriver {
+/// Thread-safe, except construction and destruction. Invariant: the network and the storage thread run until close()
+/// and not after it.
+class Core final : public std::enable_shared_from_this<Core>, private NetworkDriver, private StorageDriver {
   public:
     static CorePtr open(const Options& options);
     ~Core() override;
@@ -45,13 +54,17 @@ class Core final : private NetworkDriver {
     /// not committed yet. Throws Errc::nested_transaction inside that of another node.
     template <class Look>
     auto read(Look look) const {
-        if (look_inside()) return look(std::as_const(peer_));
+        if (look_inside()) return look(std::as_const(*peer_));
         const std::lock_guard lock(mutex_);
-        return look(std::as_const(peer_));
+        return look(std::as_const(*peer_));
     }
 
     bool wait_synced(std::chrono::milliseconds timeout);
     bool wait_until(const crdt::Version& version, std::chrono::milliseconds timeout);
+    /// False at the timeout. What it throws: `Commit::durable`.
+    bool wait_durable(const crdt::Dot& last, std::chrono::milliseconds timeout);
+    std::future<void> when_durable(const crdt::Dot& last);
+    void backup(const std::filesystem::path& file);
 
     Watchers& watchers() const { return *watchers_; }
     Network& network() const { return *network_; }
@@ -73,12 +86,27 @@ class Core final : private NetworkDriver {
 
     gossip::Effects handle(const gossip::Input& input) override;
     gossip::Status peer_status() override;
+    std::optional<store::Place> stored() override;
+    std::optional<store::Batch> next_batch() override;
+    std::optional<store::Batch> last_batch() override;
+    void committed(store::Place place) override;
+    void disk_trouble(const std::optional<store::StoreFault>& fault) override;
+    void store_is_closed();
+
     bool look_inside() const;
     void settle();
     bool wait(std::chrono::milliseconds timeout, const std::function<bool()>& met);
     void delivered(const gossip::Delivered& delivered, const gossip::Now& now);
     void warn_of_clock(const crdt::NodeKey& node, const gossip::Now& now);
     void changed();
+    std::optional<Error> why_not_durable(const crdt::Dot& last) const;
+    bool settled(const crdt::Dot& last) const;
+    void hurry();
+    void told(store::Place place);
+    void keep_promises();
+    void wait_for_the_disk(std::unique_lock<FairMutex>& lock);
+    StoreStatus store_status(const StorageFigures& figures, const peer::Peer& peer) const;
+    std::optional<store::Batch> taken(std::optional<store::Batch> batch);
 
     std::optional<Directory> dir_;  // its lock
     const crdt::NodeKey node_key_;
@@ -86,15 +114,32 @@ class Core final : private NetworkDriver {
     const Log log_;
     const std::function<void(const NodeId&)> wrong_clock_;
 
+    struct Promised {
+        crdt::Dot last;
+        std::promise<void> promise;
+    };
+
     mutable FairMutex mutex_;  // guards what follows, up to the watchers
-    peer::Peer peer_;
+    const std::unique_ptr<peer::Peer> peer_;
     std::map<crdt::NodeKey, std::uint64_t> warned_mono_us_;  // of a wrong clock
     bool closed_ = false;
     std::size_t waiters_ = 0;
     std::condition_variable_any changed_;
+    // -- with a store
+    const std::size_t unstored_bytes_max_;
+    std::size_t unstored_bytes_ = 0;     // applied or cut, and not committed
+    std::size_t taken_bytes_ = 0;        // of those, in the batch that is being committed
+    std::size_t hurried_ = 0;            // wait for the disk: a window that is open is cut as soon as it is idle
+    std::vector<Promised> promised_;     // in the order they were asked for
+    std::optional<Error> disk_trouble_;  // why nothing can be written
+    bool store_closed_ = false;
+    store::Place taken_place_ = 0;    // of the newest batch
+    store::Place durable_place_ = 0;  // of the newest that the disk has
+    store::Place told_place_ = 0;     // of the newest that the peer was told of
 
     std::shared_ptr<Watchers> watchers_;
     std::mutex closing_;
+    std::unique_ptr<Storage> storage_;  // nullptr in memory mode
     std::unique_ptr<Network> network_;
 };
 

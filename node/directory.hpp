@@ -5,6 +5,7 @@
 //     node.key   0600
 //     mesh.key   0600
 //     peers      one "host:port" a line
+//     store.db   the data (store/), with files of SQLite beside it
 #pragma once
 
 #include <filesystem>
@@ -29,6 +30,7 @@ class Directory {
     Directory(Directory&& other) noexcept;
     Directory& operator=(Directory&&) = delete;
 
+    const std::filesystem::path& path() const { return path_; }
     /// The node's key; made on the first call. Throws Errc::key_malformed, key_exposed, dir_unusable.
     net::Identity identity() const;
     /// The mesh's secret; nothing where the directory belongs to no mesh. Throws as above.

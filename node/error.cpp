@@ -43,6 +43,16 @@ class Category final : public std::error_category {
                 return "not a join code";
             case Errc::network_unavailable:
                 return "cannot listen on the network";
+            case Errc::disk_full:
+                return "no space left on the disk";
+            case Errc::disk_failed:
+                return "the disk failed";
+            case Errc::store_damaged:
+                return "the stored data is damaged";
+            case Errc::store_newer:
+                return "a newer version wrote the stored data: update needed";
+            case Errc::file_exists:
+                return "the file is there already";
         }
         return "unknown error";
     }

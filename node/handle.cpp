@@ -86,11 +86,26 @@ Commit Flag::disable() const {
 // --------------------------------------------------------------------------------------
 
 void Commit::durable() const {
-    throw Error(Errc::not_durable);
+    durable(std::chrono::milliseconds::max());
+}
+
+bool Commit::durable(std::chrono::milliseconds timeout) const {
+    if (!core_) throw Error(Errc::not_durable);
+    return core_->wait_durable(detail::to_inner(last_), timeout);
 }
 
 void Commit::durable(std::error_code& error) const noexcept {
-    error = Errc::not_durable;
+    error.clear();
+    try {
+        durable();
+    } catch (const Error& thrown) {
+        error = thrown.code();
+    }
+}
+
+std::future<void> Commit::when_durable() const {
+    if (!core_) throw Error(Errc::not_durable);
+    return core_->when_durable(detail::to_inner(last_));
 }
 
 Subscription::Subscription(std::shared_ptr<detail::Watcher> watcher) : watcher_(std::move(watcher)) {}

@@ -69,6 +69,11 @@ void Network::flush() {
     transport_->waker().wake();
 }
 
+void Network::durable(std::uint64_t place) {
+    durable_ = place;
+    transport_->waker().wake();
+}
+
 void Network::block(std::set<net::NodeKey> nodes) {
     {
         const std::lock_guard lock(mutex_);
@@ -151,6 +156,7 @@ void Network::take_notes() {
         apply_blocks();
     }
     // The note is taken back before it is acted upon: what is written meanwhile leaves another.
+    if (const auto place = durable_.exchange(0); place > 0) perform(driver_.handle(gossip::DurableUpTo{place}));
     if (written_.exchange(false)) perform(driver_.handle(gossip::Written{}));
     if (flush_.exchange(false)) perform(driver_.handle(gossip::Flush{}));
 }
@@ -212,6 +218,7 @@ void Network::report_faults() {
 /// Peers tell only now and then what they have read, so an empty queue cannot be waited for: the end of progress is.
 void Network::farewell() {
     perform(driver_.handle(gossip::Flush{}));
+    if (const auto place = driver_.stored()) perform(driver_.handle(gossip::DurableUpTo{*place}));
     const auto queued = [&] {
         std::size_t bytes = 0;
         for (const auto& link : transport_->links()) bytes += link.bytes_queued;

@@ -23,6 +23,8 @@ class NetworkDriver {
     virtual ~NetworkDriver() = default;
     virtual gossip::Effects handle(const gossip::Input& input) = 0;
     virtual gossip::Status peer_status() = 0;
+    /// Up to where all is on the disk, after a wait for what is on its way there; nothing in memory mode.
+    virtual std::optional<std::uint64_t> stored() = 0;
 };
 
 /// What is known of the network, a tenth of a second old at most while the thread runs.
@@ -51,6 +53,8 @@ class Network {
     void written();
     /// The window is to be cut now.
     void flush();
+    /// The disk has all up to this place; they only grow.
+    void durable(std::uint64_t place);
     void block(std::set<net::NodeKey> nodes);
     void add_peer(std::string address);
     NetworkFigures figures() const;
@@ -74,6 +78,7 @@ class Network {
 
     // notes of other threads
     std::atomic<bool> written_{false}, flush_{false}, stopping_{false};
+    std::atomic<std::uint64_t> durable_{0};
     mutable std::mutex mutex_;  // guards what follows, up to the figures
     std::vector<std::string> new_peers_;
     std::optional<std::set<net::NodeKey>> new_blocks_;

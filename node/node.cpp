@@ -85,6 +85,26 @@ void Node::join(const std::filesystem::path& dir, const std::string& code, std::
     reporting_nothing(error, [&] { join(dir, code); });
 }
 
+void Node::restore(const std::filesystem::path& backup, const std::filesystem::path& dir) {
+    const detail::Directory directory(dir);
+    detail::restore_store(backup, directory.path());
+}
+
+void Node::restore(const std::filesystem::path& backup, const std::filesystem::path& dir, std::error_code& error) {
+    reporting_nothing(error, [&] { restore(backup, dir); });
+}
+
+bool Node::check_store(const std::filesystem::path& dir) {
+    if (!std::filesystem::exists(dir / store::StoreOptions{}.file)) return false;
+    const detail::Directory directory(dir);
+    detail::check_store(directory.path());
+    return true;
+}
+
+bool Node::check_store(const std::filesystem::path& dir, std::error_code& error) {
+    return reporting(error, [&] { return check_store(dir); });
+}
+
 void Node::close() {
     if (!core_) return;
     core_->require_may_wait();
@@ -165,6 +185,17 @@ bool Node::wait_until(const Version& version, std::chrono::milliseconds timeout,
 
 void Node::flush() const {
     core().network().flush();
+}
+
+// -- the disk
+// ------------------------------------------------------------------------------------------------------------
+
+void Node::backup(const std::filesystem::path& file) const {
+    core().backup(file);
+}
+
+void Node::backup(const std::filesystem::path& file, std::error_code& error) const {
+    reporting_nothing(error, [&] { backup(file); });
 }
 
 // -- the mesh

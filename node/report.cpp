@@ -70,6 +70,18 @@ std::vector<Refusals> refusals_of(const net::DoorCounters& door) {
 
 }  // namespace
 
+StoreStatus Core::store_status(const StorageFigures& figures, const peer::Peer& peer) const {
+    StoreStatus status;
+    status.file_bytes = figures.size.file;
+    status.unused_bytes = figures.size.unused;
+    status.write_ahead_bytes = figures.size.write_ahead;
+    status.log_bytes = peer.stored_log_bytes();
+    status.unstored_bytes = unstored_bytes_;
+    status.commits = figures.commits;
+    if (disk_trouble_) status.trouble = disk_trouble_->what();
+    return status;
+}
+
 Status Core::status() {
     auto figures = network_->figures();
     Status status;
@@ -91,13 +103,14 @@ Status Core::status() {
         status.full_mesh = inner.full_mesh;
         status.update_needed = inner.counters.update_needed > 0;
         status.synced = peer.synced();
+        if (storage_) status.store = store_status(storage_->figures(), peer);
     };
     if (look_inside()) {
-        gather(peer_);
+        gather(*peer_);
     } else {
         const std::lock_guard lock(mutex_);
         settle();
-        gather(peer_);
+        gather(*peer_);
     }
     return status;
 }

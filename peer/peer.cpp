@@ -94,6 +94,10 @@ store::Place Peer::place() const {
     return impl_->recorder ? impl_->recorder->place() : 0;
 }
 
+std::size_t Peer::stored_log_bytes() const {
+    return impl_->recorder ? impl_->recorder->log_bytes() : 0;
+}
+
 void Peer::refuse_writes(std::optional<std::string> why) {
     impl_->refusal = std::move(why);
 }

@@ -72,6 +72,8 @@ class Peer {
     bool durable(const crdt::Dot& own) const;
     /// Something small for the store to keep, with the next batch.
     void keep(store::Item item);
+    /// Of the changesets that the store holds for peers.
+    std::size_t stored_log_bytes() const;
     /// Of the last that was applied or cut; the store's.
     store::Place place() const;
     /// The store takes no more, or takes them again: while there is a reason, `write` fails with it. All else goes on.

@@ -9,10 +9,23 @@ namespace starling::store {
 
 namespace {
 constexpr const char* copy_settings = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL";
+
+/// Where a copy grows before it gets its name, so that half of one is never taken for a whole.
+std::string partial_of(const std::string& path) {
+    return path + ".partial";
+}
+
+/// An empty file for a copy, instead of what an interrupted one left.
+Outcome<bool> begin_partial(const std::string& path) {
+    if (file_exists(path)) return StoreFault{StoreFaultCode::exists, path + ": there is a file already"};
+    remove_file(partial_of(path));
+    return make_new_file(partial_of(path));
+}
 }  // namespace
 
 struct Backup::Impl {
     Database into;
+    std::string path;  ///< that it gets when it is complete; empty: it has it
     sqlite3_backup* backup = nullptr;
     bool done = false;
     ~Impl() {
@@ -32,6 +45,8 @@ Outcome<bool> Backup::step(int pages) {
     if (code != SQLITE_DONE || ended != SQLITE_OK) return impl_->into.fault();
     impl_->into = {};  // closes it
     impl_->done = true;
+    if (impl_->path.empty()) return false;
+    if (auto named = rename_new_file(partial_of(impl_->path), impl_->path); !named) return named;
     return false;
 }
 
@@ -47,10 +62,11 @@ Outcome<Backup> Backup::begin(Database& from, const std::string& into_path, cons
 }
 
 Outcome<Backup> Store::backup(const std::string& path) {
-    if (vfs_ == nullptr) {
-        if (auto made = make_new_file(path); !made) return made.fault();
-    }
-    return Backup::begin(database_, path, vfs_ ? vfs_->name() : std::string());
+    if (vfs_) return Backup::begin(database_, path, vfs_->name());
+    if (auto made = begin_partial(path); !made) return made.fault();
+    auto begun = Backup::begin(database_, partial_of(path), {});
+    if (begun) begun->impl_->path = path;
+    return begun;
 }
 
 Outcome<bool> Store::verify() {
@@ -73,6 +89,9 @@ Outcome<bool> Backup::copy_whole(const std::string& from_path, const std::string
     auto from = Database::open(from_path, vfs, false);
     if (!from) return from.fault();
     if (auto set = from->execute(copy_settings); !set) return set;
+    const auto format = from->integer("PRAGMA user_version");
+    if (!format) return format.fault();
+    if (*format == 0) return StoreFault{StoreFaultCode::corrupt, from_path + ": this is no backup of a store"};
     auto copy = begin(*from, into_path, vfs);
     if (!copy) return copy.fault();
     auto more = copy->step(all_pages);
@@ -81,28 +100,33 @@ Outcome<bool> Backup::copy_whole(const std::string& from_path, const std::string
 }
 
 Outcome<bool> Store::restore(const std::string& backup, const StoreOptions& options) {
-    const auto path = options.directory + "/" + file_name;
+    const auto path = options.directory + "/" + options.file;
     const bool there = options.disk != nullptr ? options.disk->exists(path) : file_exists(path);
     if (there)
-        return StoreFault{StoreFaultCode::in_use, path + ": there is a store already; a backup is restored beside it"};
+        return StoreFault{StoreFaultCode::exists, path + ": there is a store already; a backup is restored beside it"};
+    auto growing = options;
     std::unique_ptr<DiskVfs> vfs;
     if (options.disk != nullptr) {
         vfs = std::make_unique<DiskVfs>(*options.disk);
-    } else if (auto made = make_private_file(options.directory, path); !made) {
-        return made;
+    } else {
+        growing.file = partial_of(options.file);
+        remove_file(partial_of(path));
+        if (auto made = make_private_file(options.directory, partial_of(path)); !made) return made;
     }
-    auto copied = Backup::copy_whole(backup, path, vfs ? vfs->name() : std::string());
-    if (copied) {
-        auto store = open(options);
-        copied = store ? (*store)->verify() : Outcome<bool>(store.fault());
+    const auto copy = options.directory + "/" + growing.file;
+    auto restored = Backup::copy_whole(backup, copy, vfs ? vfs->name() : std::string());
+    if (restored) {
+        auto store = open(growing);
+        restored = store ? (*store)->verify() : Outcome<bool>(store.fault());
     }
-    if (copied) return copied;
+    if (restored && copy != path) restored = rename_new_file(copy, path);
+    if (restored) return restored;
     // What came of it is no store.
     if (options.disk == nullptr)
-        remove_file(path);
-    else if (options.disk->exists(path))
-        options.disk->remove(path);
-    return copied;
+        remove_file(copy);
+    else if (options.disk->exists(copy))
+        options.disk->remove(copy);
+    return restored;
 }
 
 }  // namespace starling::store

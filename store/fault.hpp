@@ -9,6 +9,7 @@ namespace starling::store {
 
 enum class StoreFaultCode {
     in_use,         ///< another process, or another store of this one, has the directory
+    exists,         ///< a copy is not written over another file
     full,           ///< no space is left; the same commit may be tried again, and succeeds once there is
     out_of_memory,  ///< likewise
     read_only,      ///< the file system, or the file, takes no writes

@@ -14,7 +14,8 @@ namespace {
 namespace fs = std::filesystem;
 
 StoreFault system_fault(const std::string& path, int error) {
-    const auto code = error == ENOSPC || error == EDQUOT                    ? StoreFaultCode::full
+    const auto code = error == EEXIST                                       ? StoreFaultCode::exists
+                      : error == ENOSPC || error == EDQUOT                  ? StoreFaultCode::full
                       : error == EROFS || error == EACCES || error == EPERM ? StoreFaultCode::read_only
                                                                             : StoreFaultCode::io;
     return {code, path + ": " + std::strerror(error)};
@@ -64,6 +65,12 @@ Outcome<bool> make_private_file(const std::string& directory, const std::string&
 
 Outcome<bool> make_new_file(const std::string& path) {
     return make_file(path, O_EXCL);
+}
+
+Outcome<bool> rename_new_file(const std::string& from, const std::string& to) {
+    if (file_exists(to)) return system_fault(to, EEXIST);
+    if (::rename(from.c_str(), to.c_str()) != 0) return system_fault(to, errno);
+    return sync_directory(fs::path(to).parent_path());
 }
 
 bool file_exists(const std::string& path) {

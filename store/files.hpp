@@ -12,6 +12,8 @@ namespace starling::store {
 Outcome<bool> make_private_file(const std::string& directory, const std::string& path);
 /// An empty file (0600) that must not be there yet.
 Outcome<bool> make_new_file(const std::string& path);
+/// Durably. `to` must not be there yet.
+Outcome<bool> rename_new_file(const std::string& from, const std::string& to);
 bool file_exists(const std::string& path);
 /// If it is there.
 void remove_file(const std::string& path);

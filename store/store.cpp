@@ -28,7 +28,7 @@ StoreFault fault_at(const std::string& path, StoreFault fault) {
 
 Outcome<std::unique_ptr<Store>> Store::open(const StoreOptions& options) {
     std::unique_ptr<Store> store(new Store);
-    store->path_ = options.directory + "/" + file_name;
+    store->path_ = options.directory + "/" + options.file;
     store->space_ = options.space;
     if (options.disk != nullptr) {
         store->vfs_ = std::make_unique<DiskVfs>(*options.disk);

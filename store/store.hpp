@@ -26,6 +26,7 @@ struct StoreOptions {
     crdt::SpaceId space = 0;
     Disk* disk = nullptr;  ///< in place of the operating system's; then the directory is a beginning of names
     bool create = true;
+    std::string file = "store.db";
     int checkpoint_pages = 1'000;  ///< of the log that SQLite writes ahead: so many, and they go to the file; 4 MiB
 };
 
@@ -76,15 +77,13 @@ class Store {
     const std::optional<StoreFault>& fault() const { return fault_; }
 
     Outcome<StoreSize> size();
-    /// Begins a copy. `path` is a file that is not there yet.
+    /// Begins a copy. `path` is a file that is not there yet, and is not there before the copy is complete.
     Outcome<Backup> backup(const std::string& path);
     /// Is every page, row and entry as it was written? Reads all of it.
     Outcome<bool> verify();
 
-    /// A backup becomes the store of a directory that has none.
+    /// A backup becomes the store of a directory that has none: whole and read back, or not at all.
     static Outcome<bool> restore(const std::string& backup, const StoreOptions& options);
-
-    static constexpr const char* file_name = "store.db";
 
   private:
     struct Statements;

@@ -28,6 +28,11 @@ enum class Errc {
     mesh_differs = 15,         ///< the directory belongs to another mesh than the one asked for
     join_code_malformed = 16,  ///< the text is no join code, or was damaged in copying
     network_unavailable = 17,  ///< cannot listen: the port is taken or there is no such address
+    disk_full = 18,            ///< no space for what is written; what was is kept in memory and stored once there is
+    disk_failed = 19,          ///< the disk failed: this node only reads until it is opened again
+    store_damaged = 20,        ///< the stored data is not what was written: restore a backup, or begin anew
+    store_newer = 21,          ///< a newer version of this software wrote the stored data: update needed
+    file_exists = 22,          ///< a backup or a store is not written over another
 };
 
 /// The category of `Errc`: name "starling".

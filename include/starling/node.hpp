@@ -2,7 +2,11 @@
 //
 // Every call is thread-safe, except moving, destroying and assigning the Node. Calls throw starling::Error; those that
 // take a std::error_code& report there instead. Reads and writes work on what this node holds and wait for neither
-// network nor disk. With data in memory nothing pushes back on writers; memory is the bound.
+// network nor disk, except that writers wait while `Options::unstored_bytes_max` are on their way to a slow disk. In
+// memory mode nothing pushes back on writers; memory is the bound.
+//
+// When the disk fails, reads go on and so does gossip of what is on it; writes throw Errc::disk_failed until the node
+// is opened again. When it is full they throw Errc::disk_full until there is space.
 #pragma once
 
 #include <chrono>
@@ -30,9 +34,9 @@ namespace starling {
 /// Moves only. Destroying it closes it. A node that was moved from, or failed to open, throws Errc::closed.
 class STARLING_API Node {
   public:
-    /// Makes what is missing in the directory, listens, and starts to look for peers. Throws Errc::dir_in_use,
-    /// dir_unusable, key_malformed, key_exposed, mesh_differs, join_code_malformed, network_unavailable,
-    /// invalid_argument.
+    /// Makes what is missing in the directory, reads its data, listens, and starts to look for peers. Throws
+    /// Errc::dir_in_use, dir_unusable, key_malformed, key_exposed, mesh_differs, join_code_malformed,
+    /// network_unavailable, invalid_argument, disk_full, disk_failed, store_damaged, store_newer.
     static Node open(const Options& options = {});
     /// On an error the returned node is false.
     static Node open(const Options& options, std::error_code& error);
@@ -46,6 +50,16 @@ class STARLING_API Node {
     /// dir_in_use, dir_unusable.
     static void join(const std::filesystem::path& dir, const std::string& code);
     static void join(const std::filesystem::path& dir, const std::string& code, std::error_code& error);
+
+    /// Makes a directory hold the data of a backup. It keeps the keys it has, or gets its own with the next open, so
+    /// the same backup may be restored on many nodes. Throws Errc::file_exists where the directory holds data,
+    /// store_damaged, store_newer, disk_full, disk_failed, dir_in_use, dir_unusable.
+    static void restore(const std::filesystem::path& backup, const std::filesystem::path& dir);
+    static void restore(const std::filesystem::path& backup, const std::filesystem::path& dir, std::error_code& error);
+    /// Reads all data of a directory that is not open, and throws Errc::store_damaged, with what is wrong, unless it is
+    /// exactly what was written; else as `open`. False where there is none.
+    static bool check_store(const std::filesystem::path& dir);
+    static bool check_store(const std::filesystem::path& dir, std::error_code& error);
 
     Node() = default;
     Node(Node&& other) noexcept;
@@ -115,6 +129,14 @@ class STARLING_API Node {
     bool wait_until(const Version& version, std::chrono::milliseconds timeout, std::error_code& error) const;
     /// Sends what is in the flush window now. Returns at once.
     void flush() const;
+
+    // -- the disk
+    /// Writes a copy of the node's data to a file that is not there yet, while all goes on, and returns when it is
+    /// durable. It holds all that was durable when this was called, and may hold more; no keys. Throws
+    /// Errc::not_durable in memory mode, file_exists, disk_full, disk_failed, dir_unusable, would_deadlock inside
+    /// `transact`, closed.
+    void backup(const std::filesystem::path& file) const;
+    void backup(const std::filesystem::path& file, std::error_code& error) const;
 
     // -- the mesh
     NodeId id() const;

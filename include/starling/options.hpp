@@ -16,7 +16,8 @@ namespace starling {
 enum class LogLevel { debug, info, warning, error };
 
 struct Options {
-    /// Holds the node's keys, made where missing, and a lock. Empty: nothing is kept, and each open is a new node.
+    /// Holds the node's keys, its data and a lock, made where missing. Empty (memory mode): nothing is kept, and each
+    /// open is a new node.
     std::filesystem::path dir{};
     /// A join code of the mesh to be in. Empty: the mesh of the directory; where it has none, a new mesh.
     std::string mesh{};
@@ -36,6 +37,15 @@ struct Options {
 
     /// Transactions within this time travel as one changeset. 0: each by itself.
     std::chrono::microseconds flush_window{2'000};
+
+    /// Bounds of the log that serves peers who were away, in memory and in the directory. Whoever was away for longer
+    /// is brought up to date by comparing states.
+    std::size_t log_bytes_max = 64 * 1024 * 1024;
+    std::chrono::hours log_age_max{24};
+    /// With a directory: writers wait while so much is written and not yet on the disk.
+    std::size_t unstored_bytes_max = 16 * 1024 * 1024;
+    /// Called by `Node::open` as it reads the directory's data, `done` of `of`, roughly; not where there is little.
+    std::function<void(std::uint64_t done, std::uint64_t of)> opening{};
 
     /// Called from any thread, several at once: must be thread-safe, quick, and must not call the node. What it throws
     /// is swallowed.

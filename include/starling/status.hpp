@@ -52,6 +52,17 @@ struct Refusals {
     std::uint64_t count = 0;
 };
 
+/// How the data of a node's directory is doing. Figures may be a fifth of a second old.
+struct StoreStatus {
+    std::uint64_t file_bytes = 0;
+    std::uint64_t unused_bytes = 0;       ///< of the file: pages that are used again
+    std::uint64_t write_ahead_bytes = 0;  ///< of a second file, which the first is brought up to date from
+    std::uint64_t log_bytes = 0;          ///< of the first: changesets that serve peers; bounded by the options
+    std::uint64_t unstored_bytes = 0;     ///< written or received, and not on the disk yet
+    std::uint64_t commits = 0;            ///< since the node was opened
+    std::string trouble{};                ///< why nothing can be written; empty when all is well
+};
+
 struct Status {
     NodeId id{};
     std::string mesh_id{};                 ///< names the mesh in public; 32 hexadecimal digits
@@ -65,11 +76,12 @@ struct Status {
     std::uint64_t log_bytes = 0, waiting_bytes = 0;
     std::vector<PeerStatus> peers{};  ///< ascending by id
     NodeCounters counters{};
-    std::vector<Refusals> refusals{};   ///< those that occurred
-    std::vector<std::string> faults{};  ///< the newest few, in words
-    bool full_mesh = false;             ///< all links see the same nodes, so nobody forwards
-    bool update_needed = false;         ///< some node runs a newer format: update this one
-    bool synced = false;                ///< as `Node::wait_synced` means it
+    std::vector<Refusals> refusals{};    ///< those that occurred
+    std::vector<std::string> faults{};   ///< the newest few, in words
+    std::optional<StoreStatus> store{};  ///< nothing in memory mode
+    bool full_mesh = false;              ///< all links see the same nodes, so nobody forwards
+    bool update_needed = false;          ///< some node runs a newer format: update this one
+    bool synced = false;                 ///< as `Node::wait_synced` means it
 };
 
 /// A live entry behind a reading.

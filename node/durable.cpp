@@ -1,0 +1,161 @@
+// The heart of an open node, as far as the disk is concerned: what it is given, what waits for it, and what becomes of
+// writers when it fails.
+#include <algorithm>
+
+#include "crdt/assert.hpp"
+#include "node/convert.hpp"
+#include "node/core.hpp"
+
+namespace starling::detail {
+
+// -- what the storage thread asks for
+// ------------------------------------------------------------------------------------
+
+std::optional<store::Batch> Core::taken(std::optional<store::Batch> batch) {
+    if (batch) {
+        taken_bytes_ = unstored_bytes_;
+        taken_place_ = batch->place;
+    }
+    return batch;
+}
+
+std::optional<store::Batch> Core::next_batch() {
+    const std::lock_guard lock(mutex_);
+    return taken(peer_->take_batch(present()));
+}
+
+/// The network thread has ended: nothing comes in any more, and what comes out goes nowhere.
+std::optional<store::Batch> Core::last_batch() {
+    const std::lock_guard lock(mutex_);
+    static_cast<void>(peer_->handle(gossip::Flush{}, present()));
+    return taken(peer_->take_last_batch(present()));
+}
+
+void Core::committed(store::Place place) {
+    {
+        const std::lock_guard lock(mutex_);
+        unstored_bytes_ -= std::exchange(taken_bytes_, 0);
+        durable_place_ = place;
+        changed();
+    }
+    network_->durable(place);
+}
+
+void Core::disk_trouble(const std::optional<store::StoreFault>& fault) {
+    const std::lock_guard lock(mutex_);
+    if (!fault) {
+        log_(LogLevel::info, "the disk takes writes again");
+        disk_trouble_.reset();
+        peer_->refuse_writes({});
+        return;
+    }
+    // A disk that stays full is asked again and again, and told of once.
+    const auto error = error_of(*fault);
+    if (!disk_trouble_ || disk_trouble_->errc() != error.errc()) log_(LogLevel::error, error.what());
+    if (!store::may_pass(fault->code)) taken_bytes_ = unstored_bytes_ = 0;
+    disk_trouble_ = error;
+    peer_->refuse_writes(fault->what);
+    keep_promises();
+    changed();
+}
+
+// -- waiting for the disk
+// -------------------------------------------------------------------------------------------------
+
+/// Nothing while it may still become durable.
+std::optional<Error> Core::why_not_durable(const crdt::Dot& last) const {
+    if (peer_->durable(last)) return {};
+    if (disk_trouble_) return disk_trouble_;
+    if (store_closed_) return Error(Errc::closed);
+    return {};
+}
+
+bool Core::settled(const crdt::Dot& last) const {
+    return peer_->durable(last) || why_not_durable(last);
+}
+
+/// Somebody waits: an idle disk gets what there is now. A busy one gets it when it is done, and so do all who come
+/// until then.
+void Core::hurry() {
+    if (!closed_ && taken_place_ <= told_place_) network_->flush();
+}
+
+void Core::told(store::Place place) {
+    told_place_ = place;
+    keep_promises();
+    if (hurried_ + promised_.size() > 0 && peer_->replica().window_open()) network_->flush();
+}
+
+bool Core::wait_durable(const crdt::Dot& last, std::chrono::milliseconds timeout) {
+    if (!storage_) throw Error(Errc::not_durable);
+    if (inside_transaction()) throw Error(Errc::would_deadlock);
+    std::unique_lock lock(mutex_);
+    if (!settled(last)) {
+        ++hurried_, ++waiters_;
+        hurry();
+        const auto until = std::chrono::steady_clock::now() + std::min<std::chrono::milliseconds>(timeout, wait_max);
+        changed_.wait_until(lock, until, [&] { return settled(last); });
+        --hurried_, --waiters_;
+    }
+    if (const auto error = why_not_durable(last)) throw Error(*error);
+    return peer_->durable(last);
+}
+
+std::future<void> Core::when_durable(const crdt::Dot& last) {
+    if (!storage_) throw Error(Errc::not_durable);
+    const std::lock_guard lock(mutex_);
+    promised_.push_back({last, {}});
+    auto future = promised_.back().promise.get_future();
+    keep_promises();
+    if (!promised_.empty()) hurry();
+    return future;
+}
+
+/// Of those whose time has come. The lock is held.
+void Core::keep_promises() {
+    std::erase_if(promised_, [&](Promised& promised) {
+        if (!settled(promised.last)) return false;
+        if (const auto error = why_not_durable(promised.last))
+            promised.promise.set_exception(std::make_exception_ptr(Error(*error)));
+        else
+            promised.promise.set_value();
+        return true;
+    });
+}
+
+/// Back-pressure: writers do not run ahead of a slow disk without a bound. One that fails or is full refuses them.
+void Core::wait_for_the_disk(std::unique_lock<FairMutex>& lock) {
+    const auto may_go_on = [&] { return closed_ || disk_trouble_ || unstored_bytes_ <= unstored_bytes_max_; };
+    if (may_go_on()) return;
+    ++waiters_;
+    changed_.wait(lock, may_go_on);
+    --waiters_;
+}
+
+// -- closing, and copies
+// --------------------------------------------------------------------------------------------------
+
+std::optional<store::Place> Core::stored() {
+    if (!storage_) return {};
+    storage_->drain();
+    const std::lock_guard lock(mutex_);
+    return durable_place_;
+}
+
+void Core::store_is_closed() {
+    const std::lock_guard lock(mutex_);
+    static_cast<void>(peer_->handle(gossip::DurableUpTo{durable_place_}, present()));
+    store_closed_ = true;
+    keep_promises();
+    changed();
+}
+
+void Core::backup(const std::filesystem::path& file) {
+    if (!storage_) throw Error(Errc::not_durable);
+    if (inside_transaction()) throw Error(Errc::would_deadlock);
+    require_open();
+    const auto done = storage_->backup(file.string());
+    if (!done) throw Error(error_of(done.fault()));
+}
+
+}  // namespace starling::detail

@@ -1,0 +1,233 @@
+#include "node/storage.hpp"
+
+#include "crdt/assert.hpp"
+#include "node/convert.hpp"
+#include "node/network.hpp"
+#include "store/files.hpp"
+
+namespace starling::detail {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds disk_retry_ms{500};     // a disk without room is asked again this often
+constexpr std::chrono::milliseconds store_figures_ms{200};  // how old figures may be
+constexpr int copy_step_pages = 256;                        // between two commits; 1 MiB
+
+}  // namespace
+
+std::unique_ptr<store::Store> open_store(const std::filesystem::path& dir, bool create) {
+    store::StoreOptions options;
+    options.directory = dir.string();
+    options.create = create;
+    auto store = store::Store::open(options);
+    if (!store) throw Error(error_of(store.fault()));
+    return std::move(*store);
+}
+
+std::unique_ptr<peer::Peer> open_peer(peer::Options made, store::Store& store, const Options& options) {
+    store::RecorderLimits limits;
+    limits.log_bytes_max = made.limits.log_bytes_max;
+    limits.log_age_us_max = made.limits.log_age_us_max;
+    auto peer = peer::Peer::open(std::move(made), store, present(), limits, options.opening);
+    if (!peer) throw Error(error_of(peer.fault()));
+    return std::move(*peer);
+}
+
+void restore_store(const std::filesystem::path& backup, const std::filesystem::path& dir) {
+    if (!std::filesystem::exists(backup)) throw Error(Errc::dir_unusable, backup.string() + ": there is no such file");
+    store::StoreOptions options;
+    options.directory = dir.string();
+    const auto restored = store::Store::restore(backup.string(), options);
+    if (!restored) throw Error(error_of(restored.fault()));
+}
+
+void check_store(const std::filesystem::path& dir) {
+    const auto verified = open_store(dir, false)->verify();
+    if (!verified) throw Error(error_of(verified.fault()));
+}
+
+Storage::Storage(StorageDriver& driver, std::unique_ptr<store::Store> store, Log log)
+    : driver_(driver), log_(std::move(log)), store_(std::move(store)) {
+    refresh(true);
+}
+
+Storage::~Storage() {
+    stop();
+}
+
+void Storage::start() {
+    thread_ = std::thread([this] { run(); });
+}
+
+void Storage::stop() {
+    if (!thread_.joinable()) return;
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+}
+
+// -- other threads
+// -------------------------------------------------------------------------------------------------------
+
+void Storage::work() {
+    {
+        const std::lock_guard lock(mutex_);
+        if (std::exchange(work_, true)) return;
+    }
+    changed_.notify_all();
+}
+
+void Storage::drain() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return stopping_ || blocked_ || (!work_ && !working_); });
+}
+
+store::Outcome<bool> Storage::backup(const std::string& path) {
+    std::future<store::Outcome<bool>> done;
+    {
+        const std::lock_guard lock(mutex_);
+        if (stopping_) return store::StoreFault{store::StoreFaultCode::failed, "the node is closed"};
+        copies_.push_back({path, {}});
+        done = copies_.back().done.get_future();
+    }
+    changed_.notify_all();
+    return done.get();
+}
+
+StorageFigures Storage::figures() const {
+    const std::lock_guard lock(mutex_);
+    return figures_;
+}
+
+// -- the thread
+// ----------------------------------------------------------------------------------------------------------
+
+void Storage::run() {
+    while (true) {
+        {
+            std::unique_lock lock(mutex_);
+            working_ = false;
+            changed_.notify_all();  // whoever drains
+            const auto called = [&] { return stopping_ || work_ || !copies_.empty(); };
+            // A batch that was refused is tried again without being called for; figures are brought up to date.
+            if (refused_)
+                changed_.wait_for(lock, disk_retry_ms, [&] { return stopping_ || !copies_.empty(); });
+            else if (figures_.commits != sized_commits_)
+                changed_.wait_for(lock, store_figures_ms, called);
+            else
+                changed_.wait(lock, called);
+            if (stopping_) break;
+            work_ = false;
+            working_ = true;
+        }
+        // In turns, so that neither waits for all of the other.
+        for (bool more = true; more;) {
+            more = commit_one();
+            more = copy_some() || more;
+        }
+        refresh(false);
+    }
+    // Who waits for a copy is told that there will be none, however far it came.
+    while (true) {
+        {
+            const std::lock_guard lock(mutex_);
+            if (copies_.empty()) break;
+        }
+        end_copy(store::StoreFault{store::StoreFaultCode::failed, "the node was closed before the copy was complete"});
+    }
+    if (refused_ && commit(*refused_)) refused_.reset();
+    if (!over_ && !refused_) {
+        if (const auto batch = driver_.last_batch()) commit(*batch);
+    }
+    store_.reset();
+}
+
+/// False where there was nothing to commit, or the disk did not take it.
+bool Storage::commit_one() {
+    if (!refused_) {
+        // Also where the store is over: what is taken does not fill the memory.
+        auto batch = driver_.next_batch();
+        if (!batch || over_) return false;
+        refused_ = std::move(batch);
+    }
+    if (!commit(*refused_)) return false;
+    refused_.reset();
+    return true;
+}
+
+bool Storage::commit(const store::Batch& batch) {
+    if (over_) return false;
+    const auto outcome = store_->commit(batch);
+    bool recovered = false;
+    {
+        const std::lock_guard lock(mutex_);
+        recovered = std::exchange(blocked_, !outcome) && outcome;
+        if (outcome) ++figures_.commits;
+    }
+    if (outcome) {
+        if (recovered) driver_.disk_trouble({});
+        driver_.committed(batch.place);
+        return true;
+    }
+    over_ = !store::may_pass(outcome.fault().code);
+    if (over_) refused_.reset();
+    driver_.disk_trouble(outcome.fault());
+    changed_.notify_all();
+    return false;
+}
+
+/// False where there is nothing to copy.
+bool Storage::copy_some() {
+    Copy* copy = nullptr;
+    {
+        const std::lock_guard lock(mutex_);
+        if (copies_.empty() || stopping_) return false;
+        copy = &copies_.front();  // stays: only this thread takes it out
+    }
+    if (!copy->backup) {
+        auto begun = store_->backup(copy->path);
+        if (!begun) return end_copy(begun.fault()), true;
+        copy->backup.emplace(std::move(*begun));
+    }
+    const auto more = copy->backup->step(copy_step_pages);
+    if (!more) {
+        copy->backup.reset();
+        store::remove_file(copy->path);
+        end_copy(more.fault());
+    } else if (!*more) {
+        copy->backup.reset();
+        end_copy(true);
+    }
+    return true;
+}
+
+void Storage::end_copy(const store::Outcome<bool>& outcome) {
+    std::optional<Copy> copy;
+    {
+        const std::lock_guard lock(mutex_);
+        copy.emplace(std::move(copies_.front()));
+        copies_.pop_front();
+    }
+    if (copy->backup) {  // it was under way
+        copy->backup.reset();
+        store::remove_file(copy->path);
+    }
+    copy->done.set_value(outcome);
+}
+
+void Storage::refresh(bool now) {
+    const auto time = Clock::now();
+    if (!now && time - refreshed_ < store_figures_ms) return;
+    refreshed_ = time;
+    const auto size = store_->size();
+    const std::lock_guard lock(mutex_);
+    sized_commits_ = figures_.commits;
+    if (size) figures_.size = *size;
+}
+
+}  // namespace starling::detail

@@ -1,0 +1,265 @@
+// Nodes with a directory: what is on the disk when, what comes back, and what a disk that fails does to the node.
+#include <fstream>
+#include <numeric>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <thread>
+#include <unistd.h>
+
+#include "tests/node/pair.hpp"
+#include "tests/temporary_directory.hpp"
+
+using namespace starling;
+using namespace starling::test;
+
+namespace {
+
+Options stored(const std::filesystem::path& dir) {
+    auto options = quiet();
+    options.dir = dir;
+    return options;
+}
+
+Options never_flushed(const std::filesystem::path& dir) {
+    auto options = stored(dir);
+    options.flush_window = 1h;
+    return options;
+}
+
+/// No file of this process grows further than this while it lives: to the store, a disk that fails.
+class FileLimit {
+  public:
+    explicit FileLimit(rlim_t bytes) {
+        ::signal(SIGXFSZ, SIG_IGN);
+        ::getrlimit(RLIMIT_FSIZE, &before_);
+        auto limit = before_;
+        limit.rlim_cur = bytes;
+        ::setrlimit(RLIMIT_FSIZE, &limit);
+    }
+    ~FileLimit() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+    FileLimit(const FileLimit&) = delete;
+    FileLimit& operator=(const FileLimit&) = delete;
+
+  private:
+    rlimit before_{};
+};
+
+}  // namespace
+
+TEST_CASE("what was written is there after an open, of every type") {
+    const testing::TemporaryDirectory scratch;
+    Version version;
+    std::string fingerprint;
+    {
+        const auto node = Node::open(stored(scratch / "d"));
+        node.counter("bolts").add(7);
+        node.set<std::string>("tags").insert("low");
+        node.map<std::string, int>("stock").put("nuts", 3);
+        node.reg<double>("heat").set(0.5);
+        node.flag("on").enable();
+        node.multi_value<int>("mode").set(4);
+        node.journal<std::string>("log").append("begun");
+        node.map<std::string, int>("stock").put("gone", 3);
+        node.map<std::string, int>("stock").erase("gone");
+        version = node.version();
+        fingerprint = node.status().fingerprint;
+    }
+    const auto node = Node::open(stored(scratch / "d"));
+    CHECK(node.version() == version);
+    CHECK(node.status().fingerprint == fingerprint);
+    CHECK(node.counter("bolts").value() == 7);
+    CHECK(node.set<std::string>("tags").contains("low"));
+    CHECK(node.map<std::string, int>("stock").items().size() == 1);
+    CHECK(node.reg<double>("heat").get() == 0.5);
+    CHECK(node.flag("on").enabled());
+    CHECK(node.multi_value<int>("mode").get() == std::vector{4});
+    CHECK(node.journal<std::string>("log").values() == std::vector<std::string>{"begun"});
+    // A new life, which adds to the old one's counter without touching its entry.
+    node.counter("bolts").add(1);
+    CHECK(node.counter("bolts").value() == 8);
+    CHECK(node.version().lines().size() == 2);
+}
+
+TEST_CASE("durable() waits for the disk, not for the window") {
+    const testing::TemporaryDirectory scratch;
+    const auto node = Node::open(never_flushed(scratch / "d"));
+    const auto commit = node.counter("x").add(1);
+    CHECK_FALSE(commit.durable(0ms));
+    CHECK(commit.durable(std::chrono::duration_cast<std::chrono::milliseconds>(patience)));
+    commit.durable();  // again
+    std::error_code error = Errc::closed;
+    commit.durable(error);
+    CHECK_FALSE(error);
+    auto later = node.counter("x").add(1).when_durable();
+    REQUIRE(later.wait_for(patience) == std::future_status::ready);
+    later.get();
+    // Nothing was written, so there is nothing to wait for.
+    const auto nothing = node.set<int>("s").remove(1);
+    CHECK_FALSE(nothing.wrote());
+    nothing.durable();
+    CHECK(code_of([&] { node.transact([&](Tx&) { commit.durable(); }); }) == Errc::would_deadlock);
+    CHECK(node.status().store->commits >= 2);
+}
+
+TEST_CASE("durable() is allowed inside a watcher, and says afterwards what became of it") {
+    const testing::TemporaryDirectory scratch;
+    auto node = Node::open(never_flushed(scratch / "d"));
+    Signal done;
+    auto subscription = node.watch("x", [&](const Changes&) {
+        node.counter("y").add(1).durable();
+        done.raise();
+    });
+    auto commit = node.counter("x").add(1);
+    REQUIRE(done.wait());
+    commit = node.counter("z").add(1);
+    auto promised = node.counter("z").add(1).when_durable();
+    subscription.reset();
+    node.close();  // commits what is in the window
+    commit.durable();
+    promised.get();
+    CHECK(code_of([&] { node.counter("z").add(1); }) == Errc::closed);
+}
+
+TEST_CASE("many writers share a commit") {
+    const testing::TemporaryDirectory scratch;
+    const auto node = Node::open(stored(scratch / "d"));
+    constexpr int writers = 16, writes = 20;
+    std::vector<std::thread> threads;
+    std::atomic<int> durable{0};
+    for (int i = 0; i < writers; ++i) {
+        threads.emplace_back([&, i] {
+            for (int k = 0; k < writes; ++k) {
+                node.map<int, int>("m").put(i * writes + k, k).durable();
+                ++durable;
+            }
+        });
+    }
+    for (auto& thread : threads) thread.join();
+    CHECK(durable == writers * writes);
+    CHECK(node.map<int, int>("m").size() == writers * writes);
+}
+
+TEST_CASE("nothing leaves that the disk does not have") {
+    const testing::TemporaryDirectory scratch;
+    const auto a = Node::open(stored(scratch / "a"));
+    auto options = quiet();
+    options.mesh = a.join_code();
+    const auto b = Node::open(options);
+    a.counter("x").add(1);
+    REQUIRE(b.wait_until(a.version(), patience));
+    {
+        const FileLimit full(std::filesystem::file_size(scratch / "a/store.db-wal"));
+        const auto lost = a.counter("x").add(1);
+        CHECK(code_of([&] { lost.durable(); }) == Errc::disk_failed);
+        CHECK(b.counter("x").value() == 1);
+        // It reads, refuses to write, says why, and goes on to serve and to take in.
+        CHECK(a.counter("x").value() == 2);
+        CHECK(code_of([&] { a.counter("x").add(1); }) == Errc::disk_failed);
+        CHECK_FALSE(a.status().store->trouble.empty());
+        b.counter("y").add(5);
+        CHECK(a.wait_until(b.version(), patience));
+        CHECK(code_of([&] { lost.durable(); }) == Errc::disk_failed);
+    }
+    CHECK(code_of([&] { a.counter("x").add(1); }) == Errc::disk_failed);  // a failed sync is not forgotten
+    CHECK(b.counter("x").value() == 1);
+}
+
+TEST_CASE("a backup is made while the node is written to, and is restored under other keys") {
+    const testing::TemporaryDirectory scratch;
+    auto node = Node::open(stored(scratch / "d"));
+    node.map<int, std::string>("m").put(0, std::string(100'000, 'x')).durable();
+    std::atomic<bool> stop{false};
+    std::thread writer([&] {
+        for (int i = 1; !stop; ++i) node.map<int, std::string>("m").put(i % 50, std::string(2'000, 'y')).durable();
+    });
+    node.backup(scratch / "copy");
+    CHECK(code_of([&] { node.backup(scratch / "copy"); }) == Errc::file_exists);
+    CHECK(code_of([&] { node.backup("/proc/starling"); }) != Errc{});
+    stop = true;
+    writer.join();
+    CHECK_FALSE(std::filesystem::exists(scratch / "copy.partial"));
+    CHECK(code_of([&] { Node::restore(scratch / "copy", scratch / "d"); }) == Errc::dir_in_use);
+    const auto id = node.id();
+    node.close();
+    CHECK(code_of([&] { Node::restore(scratch / "copy", scratch / "d"); }) == Errc::file_exists);
+    CHECK(code_of([&] { Node::restore(scratch / "nothing", scratch / "e"); }) == Errc::dir_unusable);
+    std::ofstream(scratch / "empty").flush();
+    CHECK(code_of([&] { Node::restore(scratch / "empty", scratch / "e"); }) == Errc::store_damaged);
+    Node::restore(scratch / "copy", scratch / "e");
+    CHECK(Node::check_store(scratch / "e"));
+    const auto other = Node::open(stored(scratch / "e"));
+    CHECK(other.id() != id);
+    CHECK(other.map<int, std::string>("m").contains(0));
+    CHECK(code_of([] { lone().backup("x"); }) == Errc::not_durable);
+}
+
+TEST_CASE("a damaged store is a named error, and check_store finds it") {
+    const testing::TemporaryDirectory scratch;
+    {
+        const auto node = Node::open(stored(scratch / "d"));
+        for (int i = 0; i < 500; ++i) node.map<int, std::string>("m").put(i, std::string(100, 'v'));
+    }
+    CHECK(Node::check_store(scratch / "d"));
+    CHECK_FALSE(Node::check_store(scratch / "nowhere"));
+    {
+        std::fstream file(scratch / "d/store.db", std::ios::in | std::ios::out | std::ios::binary);
+        file.seekp(0, std::ios::end);
+        const auto size = file.tellp();
+        for (std::streamoff at = 4096; at < size; at += 1024) {
+            file.seekp(at);
+            file << "rubbish, rubbish, rubbish";
+        }
+    }
+    CHECK(code_of([&] { (void)Node::check_store(scratch / "d"); }) == Errc::store_damaged);
+    CHECK(code_of([&] { Node::open(stored(scratch / "d")); }) == Errc::store_damaged);
+}
+
+TEST_CASE("a process that dies keeps what it acknowledged") {
+    const testing::TemporaryDirectory scratch;
+    for (int round = 1; round <= 5; ++round) {
+        int pipe[2];
+        REQUIRE(::pipe(pipe) == 0);
+        const auto child = ::fork();
+        REQUIRE(child >= 0);
+        if (child == 0) {
+            const auto node = Node::open(stored(scratch / "d"));
+            for (std::uint8_t i = 0;; ++i) {
+                node.transact([&](Tx& tx) {
+                        tx.add(node.counter("a"), 1);
+                        tx.add(node.counter("b"), 1);
+                    })
+                    .durable();
+                if (::write(pipe[1], &i, 1) != 1) ::_exit(1);
+            }
+        }
+        ::close(pipe[1]);
+        std::int64_t acknowledged = 0;
+        std::uint8_t byte = 0;
+        while (acknowledged < 10 * round && ::read(pipe[0], &byte, 1) == 1) ++acknowledged;
+        REQUIRE(::kill(child, SIGKILL) == 0);
+        REQUIRE(::waitpid(child, nullptr, 0) == child);
+        while (::read(pipe[0], &byte, 1) == 1) ++acknowledged;
+        ::close(pipe[0]);
+        static std::int64_t before = 0;
+        if (round == 1) before = 0;
+        const auto node = Node::open(stored(scratch / "d"));
+        const auto value = node.counter("a").value();
+        CHECK(value >= before + acknowledged);
+        CHECK(value <= before + acknowledged + 1);  // one whose answer never came
+        CHECK(node.counter("b").value() == value);
+        before = value;
+    }
+}
+
+TEST_CASE("a slow disk holds writers back, and nobody else") {
+    const testing::TemporaryDirectory scratch;
+    auto options = never_flushed(scratch / "d");
+    options.unstored_bytes_max = 1'000;
+    const auto node = Node::open(options);
+    // The window is cut by its size, so that more is on its way than may be.
+    Commit last;
+    for (int i = 0; i < 200; ++i) last = node.map<int, std::string>("m").put(i, std::string(10'000, 'v'));
+    last.durable();
+    CHECK(node.status().store->unstored_bytes == 0);
+    CHECK(node.map<int, std::string>("m").size() == 200);
+}
