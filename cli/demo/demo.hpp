@@ -1,4 +1,4 @@
-// `starling demo`: five real nodes on this machine, seven scenes, about 40 seconds.
+// `starling demo`: five real nodes on this machine, eight scenes, about 40 seconds.
 #pragma once
 
 #include <string>

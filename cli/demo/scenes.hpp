@@ -36,7 +36,8 @@ Outcome count_together(Stage& stage);      // 3
 Outcome part(Stage& stage);                // 4
 Outcome heal(Stage& stage);                // 5
 Outcome kill_and_return(Stage& stage);     // 6
-Outcome refuse_a_stranger(Stage& stage);   // 7
+Outcome crash_and_return(Stage& stage);    // 7
+Outcome refuse_a_stranger(Stage& stage);   // 8
 
 /// The outcome of a scene in which something did not hold.
 Outcome failed(Outcome outcome, std::string why);

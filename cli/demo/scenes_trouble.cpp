@@ -1,4 +1,4 @@
-// Scenes 6 and 7: one node is killed and comes back as a new life; a stranger stands at the door.
+// Scenes 6 and 8: one node is killed and comes back from its disk, as a new life; a stranger stands at the door.
 #include <fstream>
 #include <set>
 
@@ -116,6 +116,7 @@ Outcome kill_and_return(Stage& stage) {
     if (!fleet.wait_for(patience, [&] { return fleet.converged(all_nodes()); }))
         return failed(outcome, "it did not catch up");
     const auto caught_up_ms = ms_since(began);
+    const Json caught_up = fleet.status(victim);
 
     const Json click{{"op", "incr"}, {"counter", "demo/clicks"}, {"amount", 1}};
     if (!fleet.call(victim, click).value("ok", false)) return failed(outcome, "it cannot write");
@@ -131,11 +132,13 @@ Outcome kill_and_return(Stage& stage) {
     }
     outcome.figures = {{"caught_up_ms", caught_up_ms},
                        {"events", fleet.status(victim).value("events", 0)},
+                       {"bytes_in", caught_up.value("bytes_in", std::uint64_t{0})},
                        {"lives", lives.size()},
                        {"same_identity", member.id == id_before}};
     outcome.words = member.name + " killed and started again: same identity, new life, " +
-                    std::to_string(fleet.status(victim).value("live_entries", 0)) +
-                    " entries back from the others after " + std::to_string(caught_up_ms) + " ms";
+                    std::to_string(caught_up.value("live_entries", 0)) + " entries after " +
+                    std::to_string(caught_up_ms) + " ms, from its disk but for what it had missed: " +
+                    bytes_for_people(caught_up.value("bytes_in", std::uint64_t{0})) + " came from the others";
     if (member.id != id_before) return failed(outcome, "it came back with another identity");
     if (!new_life) return failed(outcome, "it did not begin a new life");
     if (!counts) return failed(outcome, "the counter lost something");
@@ -146,7 +149,7 @@ Outcome kill_and_return(Stage& stage) {
 Outcome refuse_a_stranger(Stage& stage) {
     Outcome outcome;
     Fleet& fleet = stage.fleet;
-    fleet.screen().doing("scene 7: a stranger without the secret tries to join");
+    fleet.screen().doing("scene 8: a stranger without the secret tries to join");
     const auto refused_before = refused_at_doors(fleet);
     const std::string fingerprint = fleet.status(0).value("fingerprint", "");
     Member stranger;
