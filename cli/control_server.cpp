@@ -45,6 +45,12 @@ struct ControlServer::Client {
     Descriptor socket;
     LineBuffer lines{request_bytes_max};
     ClientSession session;
+    struct Waiting {
+        std::string line;
+        std::function<std::optional<Json>()> before;
+    };
+    std::vector<Waiting> waiting;  ///< answers, from the first that has to wait on
+    std::size_t waiting_bytes = 0;
     std::string out;          // of the server's thread; the outbox is moved into it
     std::size_t written = 0;  // of `out`
     bool hung_up = false;
@@ -52,7 +58,9 @@ struct ControlServer::Client {
     bool too_long = false;    ///< a request that fits no line came after those in `lines`
     bool last_words = false;  // close once `out` is written
 
-    std::size_t unwritten() const { return out.size() - written; }
+    std::size_t unwritten() const { return out.size() - written + waiting_bytes; }
+    void put(std::string line);
+    void release();
     void collect();
     void write();
 };
@@ -105,11 +113,31 @@ void ControlServer::accept_clients() {
 void ControlServer::answer(Client& client, const std::string& line, const Handler& handler) {
     auto request = parse_request(line);
     if (!request) {
-        client.out += to_line(error_answer(error_code::usage, request.fault().what));
+        client.put(to_line(error_answer(error_code::usage, request.fault().what)));
         return;
     }
     client.collect();  // what watchers were told before this answer stays before it
-    client.out += to_line(handler(*request, client.session));
+    client.session.before_answer = {};
+    client.put(to_line(handler(*request, client.session)));
+}
+
+void ControlServer::Client::put(std::string line) {
+    if (waiting.empty() && !session.before_answer) {
+        out += line;
+        return;
+    }
+    waiting_bytes += line.size();
+    waiting.push_back({std::move(line), std::exchange(session.before_answer, {})});
+}
+
+/// Waits for what the answers have to wait for. Requests of all clients that came together wait together.
+void ControlServer::Client::release() {
+    for (const auto& [line, before] : waiting) {
+        const auto instead = before ? before() : std::nullopt;
+        out += instead ? to_line(*instead) : line;
+    }
+    waiting.clear();
+    waiting_bytes = 0;
 }
 
 void ControlServer::read_from(Client& client) {
@@ -121,12 +149,18 @@ void ControlServer::read_from(Client& client) {
     client.too_long = !client.lines.feed({buffer.data(), std::size_t(count)});
 }
 
-/// Answers what was read and writes, as long as the client reads: what it leaves unread bounds what is answered.
+/// Answers what was read: what the client leaves unread bounds that.
+void ControlServer::answer_some(Client& client, const Handler& handler) {
+    std::optional<std::string> line;
+    while (client.unwritten() <= unread_bytes_max && !client.last_words && (line = client.lines.next()))
+        answer(client, *line, handler);
+}
+
+/// Answers and writes, as long as the client reads.
 void ControlServer::serve(Client& client, const Handler& handler) {
     do {
-        std::optional<std::string> line;
-        while (client.unwritten() <= unread_bytes_max && !client.last_words && (line = client.lines.next()))
-            answer(client, *line, handler);
+        answer_some(client, handler);
+        client.release();
         if (client.too_long && !client.last_words && client.unwritten() <= unread_bytes_max) refuse_long(client);
         client.collect();
         if (client.unwritten() == 0) {
@@ -195,8 +229,9 @@ void ControlServer::poll_once(const Handler& handler) {
         } else if ((events & (POLLHUP | POLLERR | POLLNVAL)) != 0) {
             client.hung_up = true;
         }
-        serve(client, handler);
+        answer_some(client, handler);
     }
+    for (auto& client : clients_) serve(*client, handler);
     std::erase_if(clients_, [](const auto& client) { return client->hung_up; });
     if (items[2].revents != 0) accept_clients();
 }

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,9 @@ struct ClientSession {
     std::shared_ptr<Outbox> outbox;
     /// What lives as long as the connection: subscriptions.
     std::vector<std::shared_ptr<void>> held;
+    /// Set by the handler of a request where its answer must wait, for the disk for example: called, and may block,
+    /// before the answer leaves, after all requests that came with it were handled. What it returns leaves instead.
+    std::function<std::optional<Json>()> before_answer;
 };
 
 /// Invariants: at most clients_max clients; answers of a client leave in the order of its requests; a client that does
@@ -62,6 +66,7 @@ class ControlServer {
     void accept_clients();
     void close_door();
     static void read_from(Client& client);
+    static void answer_some(Client& client, const Handler& handler);
     static void serve(Client& client, const Handler& handler);
     static void refuse_long(Client& client);
     static void answer(Client& client, const std::string& line, const Handler& handler);

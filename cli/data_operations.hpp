@@ -13,7 +13,7 @@ namespace starling::cli {
 std::optional<Json> run_read(const Node& node, const std::string& op, const Json& request);
 
 /// Runs one write as a transaction of its own, or "transact": all of its "writes" as one. Nothing where `op` names
-/// none. Throws starling::Error.
-std::optional<Json> run_write(const Node& node, const std::string& op, const Json& request);
+/// none. `commit` is what came of it. Throws starling::Error.
+std::optional<Json> run_write(const Node& node, const std::string& op, const Json& request, Commit& commit);
 
 }  // namespace starling::cli

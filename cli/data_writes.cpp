@@ -129,7 +129,7 @@ Json answer_of(const Node& node, const std::string& op, const Json& request, con
 
 }  // namespace
 
-std::optional<Json> run_write(const Node& node, const std::string& op, const Json& request) {
+std::optional<Json> run_write(const Node& node, const std::string& op, const Json& request, Commit& commit) {
     std::vector<Write> writes;
     if (op == "transact") {
         auto list = writes_of(node, request);
@@ -143,7 +143,7 @@ std::optional<Json> run_write(const Node& node, const std::string& op, const Jso
         writes.push_back(std::move(*write));
     }
     const auto began_us = monotonic_us();
-    auto commit = node.transact([&](Tx& tx) {
+    commit = node.transact([&](Tx& tx) {
         for (const Write& write : writes) write(tx);
     });
     Json answer = answer_of(node, op, request, commit);

@@ -54,6 +54,7 @@ int run(int argc, char** argv) {
     add_map_verbs(app, invocation);
     add_type_verbs(app, invocation);
     add_look_verbs(app, invocation);
+    add_store_verbs(app, invocation);
     add_trial_verbs(app, invocation);
     try {
         app.parse(argc, argv);

@@ -24,6 +24,8 @@ std::string_view advice_for(Errc error) {
             return "make it readable by its owner alone: chmod 600";
         case Errc::network_unavailable:
             return "choose another --listen";
+        case Errc::store_damaged:
+            return "restore a backup into another directory, or join anew and catch up from the peers";
         default:
             return {};
     }
@@ -37,6 +39,9 @@ int exit_for(Errc error) {
         case Errc::reserved_key:
         case Errc::counter_overflow:
         case Errc::join_code_malformed:
+        case Errc::store_damaged:
+        case Errc::store_newer:
+        case Errc::file_exists:
             return exit_input;
         default:
             return exit_machine;

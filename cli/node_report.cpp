@@ -32,6 +32,16 @@ Json counters_of(const NodeCounters& counters) {
             {"beacons_heard", counters.beacons_heard}};
 }
 
+Json store_of(const StoreStatus& store) {
+    return {{"file_bytes", store.file_bytes},
+            {"unused_bytes", store.unused_bytes},
+            {"write_ahead_bytes", store.write_ahead_bytes},
+            {"log_bytes", store.log_bytes},
+            {"unstored_bytes", store.unstored_bytes},
+            {"commits", store.commits},
+            {"trouble", store.trouble}};
+}
+
 Json report_change(const Change& change) {
     Json json{{"type", name_of(change.type)}, {"key", change.key}};
     if (!change.field.is_nil()) json["field"] = to_json(change.field);
@@ -70,25 +80,27 @@ Json report(const Status& status) {
         bytes_out += peer.bytes_out;
     }
     for (const auto& refusal : status.refusals) refusals[refusal.reason] = refusal.count;
-    return {{"node", status.id.to_string()},
-            {"mesh", status.mesh_id},
-            {"port", status.port},
-            {"addresses", status.addresses},
-            {"version", status.version.to_string()},
-            {"events", events_in(status.version)},
-            {"fingerprint", status.fingerprint},
-            {"live_entries", status.live_entries},
-            {"log_bytes", status.log_bytes},
-            {"waiting_bytes", status.waiting_bytes},
-            {"bytes_in", bytes_in},
-            {"bytes_out", bytes_out},
-            {"synced", status.synced},
-            {"full_mesh", status.full_mesh},
-            {"update_needed", status.update_needed},
-            {"peers", std::move(peers)},
-            {"counters", counters_of(status.counters)},
-            {"refusals", std::move(refusals)},
-            {"faults", status.faults}};
+    Json json{{"node", status.id.to_string()},
+              {"mesh", status.mesh_id},
+              {"port", status.port},
+              {"addresses", status.addresses},
+              {"version", status.version.to_string()},
+              {"events", events_in(status.version)},
+              {"fingerprint", status.fingerprint},
+              {"live_entries", status.live_entries},
+              {"log_bytes", status.log_bytes},
+              {"waiting_bytes", status.waiting_bytes},
+              {"bytes_in", bytes_in},
+              {"bytes_out", bytes_out},
+              {"synced", status.synced},
+              {"full_mesh", status.full_mesh},
+              {"update_needed", status.update_needed},
+              {"peers", std::move(peers)},
+              {"counters", counters_of(status.counters)},
+              {"refusals", std::move(refusals)},
+              {"faults", status.faults}};
+    if (status.store) json["store"] = store_of(*status.store);
+    return json;
 }
 
 Json report(const std::vector<Reason>& reasons) {

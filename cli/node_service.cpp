@@ -1,5 +1,6 @@
 #include "cli/node_service.hpp"
 
+#include <thread>
 #include <unistd.h>
 
 #include "cli/data_operations.hpp"
@@ -29,6 +30,16 @@ const char* code_of(Errc error) {
     }
 }
 
+/// What a writer is told instead of success. In memory mode nobody promises that anything is kept.
+std::optional<Json> not_durable(const Commit& commit) {
+    try {
+        commit.durable();
+    } catch (const Error& error) {
+        if (error.errc() != Errc::not_durable) return error_answer(code_of(error.errc()), error.what());
+    }
+    return {};
+}
+
 Json invite(const Node& node) {
     Json answer = ok_answer();
     answer["join_code"] = node.join_code();
@@ -56,11 +67,16 @@ Json NodeService::answer(const Json& request, ClientSession& session) {
 }
 
 Json NodeService::dispatch(const std::string& op, const Json& request, ClientSession& session) {
-    if (auto answer = run_write(node_, op, request)) return std::move(*answer);
+    Commit commit;
+    if (auto answer = run_write(node_, op, request, commit)) {
+        if (request.value("durable", true)) session.before_answer = [commit] { return not_durable(commit); };
+        return std::move(*answer);
+    }
     if (auto answer = run_read(node_, op, request)) return std::move(*answer);
     if (op == "watch") return watch(request, session);
     if (op == "peers") return peers(node_);
     if (op == "invite") return invite(node_);
+    if (op == "backup") return backup(request, session);
     if (op == "fault") return fault(request);
     if (op == "status") {
         Json answer = ok_answer();
@@ -83,6 +99,24 @@ Json NodeService::watch(const Json& request, ClientSession& session) const {
     if (!prefix) return bad_request(prefix);
     auto changed = [outbox = session.outbox](const Changes& changes) { outbox->push(report(changes, monotonic_us())); };
     session.held.push_back(std::make_shared<Subscription>(node_.watch(*prefix, std::move(changed))));
+    return ok_answer();
+}
+
+/// The copy is made beside all other requests; {"copied":…} or an error follows the answer when it is done.
+Json NodeService::backup(const Json& request, ClientSession& session) const {
+    auto file = text_in(request, "file");
+    if (!file) return bad_request(file);
+    auto copy = [this, file = *file, outbox = session.outbox] {
+        try {
+            node_.backup(file);
+            Json done = ok_answer();
+            done["copied"] = file;
+            outbox->push(done);
+        } catch (const Error& error) {
+            outbox->push(error_answer(code_of(error.errc()), error.what()));
+        }
+    };
+    session.held.push_back(std::make_shared<std::jthread>(std::move(copy)));
     return ok_answer();
 }
 

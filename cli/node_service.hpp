@@ -18,7 +18,8 @@ class NodeService {
   public:
     explicit NodeService(const Node& node) : node_(node) {}
 
-    /// Never throws: errors of the node become error answers. Blocks no longer than the operation takes on local data.
+    /// Never throws: errors of the node become error answers. Blocks no longer than the operation takes on local data;
+    /// a write's answer waits for the disk unless the request says "durable": false.
     Json answer(const Json& request, ClientSession& session);
     /// A client asked the node to stop.
     bool stop_wanted() const { return stop_wanted_; }
@@ -26,6 +27,7 @@ class NodeService {
   private:
     Json dispatch(const std::string& op, const Json& request, ClientSession& session);
     Json watch(const Json& request, ClientSession& session) const;
+    Json backup(const Json& request, ClientSession& session) const;
     Json fault(const Json& request);
     crdt::Result<NodeId> node_named(const std::string& text) const;
 

@@ -29,6 +29,7 @@ void add_map_verbs(CLI::App& app, Invocation& invocation);  ///< put, get, erase
 void add_type_verbs(CLI::App& app,
                     Invocation& invocation);  ///< incr, count, add, rm, members, set, show, append, since
 void add_look_verbs(CLI::App& app, Invocation& invocation);   ///< watch, keys, explain
+void add_store_verbs(CLI::App& app, Invocation& invocation);  ///< backup, restore, check
 void add_trial_verbs(CLI::App& app, Invocation& invocation);  ///< demo, sim
 
 /// Says why a node refused, from its answer, and returns the exit code for that.

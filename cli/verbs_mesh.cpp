@@ -119,6 +119,13 @@ void print_peers(const Json& answer) {
     }
 }
 
+void print_store(const Json& store) {
+    std::cout << "store        " << store["file_bytes"] << " bytes, of them unused " << store["unused_bytes"]
+              << "; written ahead " << store["write_ahead_bytes"] << ", log " << store["log_bytes"] << '\n';
+    if (const auto trouble = store["trouble"].get<std::string>(); !trouble.empty())
+        std::cout << "disk         " << trouble << '\n';
+}
+
 void print_status(const Json& answer) {
     const auto text = [&](const char* name) { return answer[name].get<std::string>(); };
     std::cout << "node         " << text("node") << "\nmesh         " << text("mesh") << "\nport         "
@@ -130,6 +137,7 @@ void print_status(const Json& answer) {
                   : answer["peers"].empty()    ? "no peer is linked"
                                                : "catching up")
               << '\n';
+    if (answer.contains("store")) print_store(answer["store"]);
     if (answer["update_needed"].get<bool>()) std::cout << "update       a node runs a newer format: update this one\n";
     for (const Json& fault : answer["faults"]) std::cout << "fault        " << fault.get<std::string>() << '\n';
     if (!answer["blocked"].empty())

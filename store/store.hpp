@@ -26,8 +26,8 @@ struct StoreOptions {
     crdt::SpaceId space = 0;
     Disk* disk = nullptr;  ///< in place of the operating system's; then the directory is a beginning of names
     bool create = true;
-    std::string file = "store.db";
     int checkpoint_pages = 1'000;  ///< of the log that SQLite writes ahead: so many, and they go to the file; 4 MiB
+    std::string file = "store.db";
 };
 
 /// What the store takes, in bytes.
