@@ -95,7 +95,9 @@ void Node::restore(const std::filesystem::path& backup, const std::filesystem::p
 }
 
 bool Node::check_store(const std::filesystem::path& dir) {
-    if (!std::filesystem::exists(dir / store::StoreOptions{}.file)) return false;
+    std::error_code absent;
+    const auto bytes = std::filesystem::file_size(dir / store::StoreOptions{}.file, absent);
+    if (absent || bytes == 0) return false;  // empty: it was about to be made when the process died
     const detail::Directory directory(dir);
     detail::check_store(directory.path());
     return true;

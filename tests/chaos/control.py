@@ -52,4 +52,5 @@ class Control:
 
 def parse_version(text):
     """replica → seq."""
-    return {replica: int(seq) for replica, seq in (line.split(":") for line in text.split(",") if line)}
+    lines = [] if text == "0" else text.split(",")
+    return {replica: int(seq) for replica, seq in (line.split(":") for line in lines)}

@@ -220,7 +220,7 @@ class Backups(Case):
         node = self.alone("a")["node"]
         self.write("a", "incr", "c", 1)
         self.nodes.kill("a")
-        shutil.copytree(self.nodes.dir("a"), self.nodes.dir("clone"))
+        shutil.copytree(self.nodes.dir("a"), self.nodes.dir("clone"), ignore=shutil.ignore_patterns("*.sock"))
         for name, amount in (("a", 10), ("clone", 100)):
             self.alone(name)
             self.write(name, "incr", "c", amount)
@@ -309,16 +309,21 @@ class Checks(Case):
         def values_changed(data):
             return data.replace(b"x" * 100, b"y" * 100)
 
-        def emptied(_):
-            return b""
-
-        for damage in (garbage, cut_short, zeros_within, values_changed, emptied):
+        for damage in (garbage, cut_short, zeros_within, values_changed):
             with self.subTest(damage.__name__):
                 name = self.damaged(damage)
                 before = self.store(name).read_bytes()
                 self.fails(INPUT, "check", "--dir", self.nodes.dir(name))
                 self.fails(INPUT, "up", "--no-discovery", "--dir", self.nodes.dir(name), saying="restore")
-                self.assertEqual(before, self.store(name).read_bytes())  # left as it is, for whoever wants to look
+                self.assertEqual(before[100:], self.store(name).read_bytes()[100:])  # SQLite counts opens in its header
+
+    def test_a_file_that_was_about_to_be_made(self):
+        """A process was killed before it wrote a byte: there is no data, and nothing is damaged."""
+        self.init("a")
+        self.store("a").touch(0o600)
+        self.fails(ABSENT, "check", "--dir", self.nodes.dir("a"))
+        self.alone("a")
+        self.reads("a", "1\n", "incr", "c")
 
     def test_a_file_of_a_newer_version(self):
         self.init("a")
