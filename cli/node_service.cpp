@@ -19,6 +19,7 @@ constexpr std::size_t name_digits_min = 4;
 const char* code_of(Errc error) {
     switch (error) {
         case Errc::invalid_argument:
+        case Errc::file_exists:
             return error_code::input;
         case Errc::too_large:
             return error_code::too_large;

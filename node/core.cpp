@@ -185,7 +185,9 @@ Commit Core::transact(const std::function<void(Tx&)>& write) {
         watchers_->happened({peer_->state(), commit->changes, to_public(node_key_), true});
         changed();
     }
-    return {to_public(commit->version), commit->wrote, to_public(commit->dot), shared_from_this()};
+    const auto last = to_public(commit->last);
+    auto version = commit->wrote ? Version({{last.replica, last.seq}}) : to_public(peer_->version());
+    return {std::move(version), commit->wrote, last, shared_from_this()};
 }
 
 /// Whatever asks for a fingerprint: it says something only while no window is open. The lock is held.

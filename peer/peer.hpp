@@ -30,10 +30,9 @@ struct Options {
 
 /// What a committed transaction has become part of.
 struct Commit {
-    crdt::Version version;  ///< covers the transaction and all it depends on
     crdt::Changes changes;  ///< for watchers
     bool wrote = false;     ///< false: nothing changed and no dot was taken
-    crdt::Dot dot = {};     ///< the last that it took, where it wrote
+    crdt::Dot last = {};    ///< dot that it took, where it wrote. Whoever has seen it has seen all it depends on (rule 2)
 };
 
 /// Thread rule: one thread at a time; the owner locks. No call blocks or does IO.

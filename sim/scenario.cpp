@@ -161,7 +161,7 @@ class Scenario {
             const bool wrote = !done.operations.empty();
             if (commit->wrote != wrote) return checker_.fail(place, "a commit does not know whether it wrote");
             if (!wrote) return;
-            if (crdt::seen(commit->version, done.origin) != done.last())
+            if (commit->last != crdt::Dot{done.origin, done.last()})
                 return checker_.fail(place, "a transaction took other dots than its operations say");
             ++transactions_;
             checker_.record(std::move(done));

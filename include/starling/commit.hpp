@@ -32,7 +32,8 @@ class STARLING_API Commit {
     Commit(Version version, bool wrote, Dot last = {}, std::shared_ptr<detail::Core> core = {})
         : version_(std::move(version)), wrote_(wrote), last_(last), core_(std::move(core)) {}
 
-    /// Covers the transaction and all it depends on: hand it to another node's `wait_until`.
+    /// Hand it to another node's `wait_until`: whoever has reached it has the transaction and all that this node had
+    /// seen before. One line, the transaction's own, for nobody applies a write before what it depends on.
     const Version& version() const { return version_; }
     /// False when nothing changed (a removal of what was not there): no event was made, and there is nothing to wait
     /// for.
