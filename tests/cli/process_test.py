@@ -72,6 +72,9 @@ class Nodes:
 
     def up(self, name, *more):
         """Starts a node and waits for its line; what the line says."""
+        if name in self.running:  # it was told to end
+            self.running[name].wait(PATIENCE)
+            self.running[name].stdout.close()
         process = subprocess.Popen([STARLING, "up", "--json", "--dir", self.dir(name), "--listen", "127.0.0.1",
                                     "--interface", "lo", "--discovery-port", str(self.port), *more],
                                    stdout=subprocess.PIPE, text=True)

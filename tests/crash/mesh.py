@@ -136,7 +136,7 @@ class Writer(threading.Thread):
         read = self.random.random() < 0.05
         left = len(chosen)
         try:
-            control.send(*[request for _, request in chosen], *[{"op": "items", "map": PAIRS}] * read)
+            control.send(*[{**request, "durable": self.mesh.durable} for _, request in chosen], *[{"op": "items", "map": PAIRS}] * read)
             for write, _ in chosen:
                 self.settle(write, control.receive())
                 left -= 1
@@ -193,8 +193,8 @@ class Writer(threading.Thread):
 class Mesh:
     """Nodes, writers, and the ledger that outlives them."""
 
-    def __init__(self, starling, home, seed):
-        self.starling, self.home = starling, pathlib.Path(home)
+    def __init__(self, starling, home, seed, durable):
+        self.starling, self.home, self.durable = starling, pathlib.Path(home), durable
         self.home.mkdir()
         self.ledger, self.lives, self.wrong = Ledger(), Lives(), []
         self.removable = Removable()
