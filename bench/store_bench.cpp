@@ -1,64 +1,18 @@
 // The suite `store`: commits to the durable store beside raw SQLite and a raw file that get the same values in the same
 // batches and sync each, in turns; what opening costs; what a commit takes while folds go on. Wall time, since most of
 // it is waiting for the disk.
-#include <chrono>
-#include <cstdlib>
+#include "bench/store_bench.hpp"
+
 #include <fcntl.h>
-#include <filesystem>
-#include <fstream>
 
 #include "bench/figure.hpp"
 #include "bench/measure.hpp"
 #include "crdt/views.hpp"
-#include "store/store.hpp"
 
 namespace starling::bench {
 namespace {
 
-namespace fs = std::filesystem;
-using crdt::Bytes;
-
-constexpr std::size_t value_bytes = 100;
 constexpr std::size_t endless = std::size_t{1} << 40;  // keys: none comes twice
-
-template <class T>
-T value_of(store::Outcome<T> outcome) {
-    if (!outcome) std::cerr << outcome.fault().what << "\n";
-    STARLING_ASSERT(bool(outcome), "the disk of a bench works");
-    return std::move(*outcome);
-}
-
-double wall_seconds() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-/// Handed to the operating system by this process so far.
-std::uint64_t bytes_written() {
-    std::ifstream io("/proc/self/io");
-    std::string name;
-    std::uint64_t value = 0;
-    while (io >> name >> value) {
-        if (name == "wchar:") return value;
-    }
-    return 0;
-}
-
-class Directory {
-  public:
-    Directory() {
-        const char* under = std::getenv("STARLING_BENCH_DIR");
-        std::string name = (under == nullptr ? fs::temp_directory_path() : fs::path(under)) / "starling-bench-XXXXXX";
-        STARLING_ASSERT(mkdtemp(name.data()) != nullptr, "there is a directory for the bench");
-        path = name;
-    }
-    ~Directory() {
-        std::error_code error;
-        fs::remove_all(path, error);
-    }
-    Directory(const Directory&) = delete;
-    Directory& operator=(const Directory&) = delete;
-    fs::path path;
-};
 
 /// A replica that writes into a store.
 class Ours {
@@ -89,30 +43,6 @@ class Ours {
     crdt::Replica replica;
     std::optional<store::Recorder> recorder;
     std::uint64_t stamp = 1;
-};
-
-class Raw {
-  public:
-    explicit Raw(const fs::path& path) : database_(value_of(store::Database::open(path.string(), "", true))) {
-        value_of(
-            database_.execute("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = "
-                              "FULL; CREATE TABLE t (id INTEGER PRIMARY KEY, data BLOB)"));
-        begin_ = value_of(database_.prepare("BEGIN IMMEDIATE"));
-        insert_ = value_of(database_.prepare("INSERT OR REPLACE INTO t VALUES (?, ?)"));
-        commit_ = value_of(database_.prepare("COMMIT"));
-    }
-    void commit(std::size_t records, std::size_t keys) {
-        const Bytes value(value_bytes, 'v');
-        value_of(begin_.run());
-        for (std::size_t i = 0; i < records; ++i)
-            value_of(insert_.bind(0, std::int64_t(++id_ % keys)).bind(1, value).run());
-        value_of(commit_.run());
-    }
-
-  private:
-    store::Database database_;
-    store::Statement begin_, insert_, commit_;
-    std::size_t id_ = 0;
 };
 
 /// Of `keys` keys, one after another, again and again; `ops` of the records are in one changeset: those of writers that
@@ -239,6 +169,9 @@ int main(int argc, char** argv) {
                       {"commits-8-changesets", commits_of<8, 1>},
                       {"commits-64-changesets", commits_of<64, 1>},
                       {"commits-1000-changesets", commits_of<1'000, 1>},
+                      {"writers-1", writers_1},
+                      {"writers-8", writers_8},
+                      {"writers-64", writers_64},
                       {"open-100k", open_100k},
                       {"open-1m", open_1m, true}});
 }

@@ -90,7 +90,8 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     std::optional<store::Batch> next_batch() override;
     std::optional<store::Batch> last_batch() override;
     void committed(store::Place place) override;
-    void disk_trouble(const std::optional<store::StoreFault>& fault) override;
+    bool disk_refused(const store::StoreFault& fault) override;
+    void disk_recovered() override;
     void store_is_closed();
 
     bool look_inside() const;

@@ -8,6 +8,10 @@
 
 namespace starling::detail {
 
+namespace {
+constexpr std::size_t unstored_bytes_most = 256 * 1024 * 1024;  // while the disk is full; past it the store is given up
+}  // namespace
+
 // -- what the storage thread asks for
 // ------------------------------------------------------------------------------------
 
@@ -41,22 +45,28 @@ void Core::committed(store::Place place) {
     network_->durable(place);
 }
 
-void Core::disk_trouble(const std::optional<store::StoreFault>& fault) {
+bool Core::disk_refused(const store::StoreFault& fault) {
     const std::lock_guard lock(mutex_);
-    if (!fault) {
-        log_(LogLevel::info, "the disk takes writes again");
-        disk_trouble_.reset();
-        peer_->refuse_writes({});
-        return;
-    }
+    auto error = error_of(fault);
+    // What others write comes in all the same, and cannot wait in memory without a bound.
+    const bool over = !store::may_pass(fault.code) || unstored_bytes_ > unstored_bytes_most;
+    if (over && error.errc() == Errc::disk_full)
+        error = Error(Errc::disk_failed, fault.what + ", for too long: open the node again once there is");
     // A disk that stays full is asked again and again, and told of once.
-    const auto error = error_of(*fault);
     if (!disk_trouble_ || disk_trouble_->errc() != error.errc()) log_(LogLevel::error, error.what());
-    if (!store::may_pass(fault->code)) taken_bytes_ = unstored_bytes_ = 0;
-    disk_trouble_ = error;
-    peer_->refuse_writes(fault->what);
+    if (over) taken_bytes_ = unstored_bytes_ = 0;
+    disk_trouble_ = std::move(error);
+    peer_->refuse_writes(fault.what);
     keep_promises();
     changed();
+    return !over;
+}
+
+void Core::disk_recovered() {
+    const std::lock_guard lock(mutex_);
+    log_(LogLevel::info, "the disk takes writes again");
+    disk_trouble_.reset();
+    peer_->refuse_writes({});
 }
 
 // -- waiting for the disk

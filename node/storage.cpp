@@ -155,9 +155,9 @@ bool Storage::commit_one() {
         if (!batch || over_) return false;
         refused_ = std::move(batch);
     }
-    if (!commit(*refused_)) return false;
-    refused_.reset();
-    return true;
+    const bool committed = commit(*refused_);
+    if (committed || over_) refused_.reset();
+    return committed;
 }
 
 bool Storage::commit(const store::Batch& batch) {
@@ -170,13 +170,11 @@ bool Storage::commit(const store::Batch& batch) {
         if (outcome) ++figures_.commits;
     }
     if (outcome) {
-        if (recovered) driver_.disk_trouble({});
+        if (recovered) driver_.disk_recovered();
         driver_.committed(batch.place);
         return true;
     }
-    over_ = !store::may_pass(outcome.fault().code);
-    if (over_) refused_.reset();
-    driver_.disk_trouble(outcome.fault());
+    over_ = !driver_.disk_refused(outcome.fault());
     changed_.notify_all();
     return false;
 }

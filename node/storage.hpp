@@ -27,8 +27,11 @@ class StorageDriver {
     /// The same, before the store is closed.
     virtual std::optional<store::Batch> last_batch() = 0;
     virtual void committed(store::Place place) = 0;
-    /// The disk took no batch; nothing: it takes them again. After a fault that does not pass no batch is asked for.
-    virtual void disk_trouble(const std::optional<store::StoreFault>& fault) = 0;
+    /// The disk took no batch, for that reason. False: it is not to be tried again; what is taken from then on is not
+    /// committed.
+    virtual bool disk_refused(const store::StoreFault& fault) = 0;
+    /// It takes batches again.
+    virtual void disk_recovered() = 0;
 };
 
 /// What is known of the store; its size as it was a fifth of a second ago at most.

@@ -53,8 +53,9 @@ StoreFault fault_of(sqlite3* handle, int code) {
     const auto kind = code_of(code);
     std::string what = words_of(kind);
     what += std::string(" (") + sqlite3_errstr(code) + ", " + std::to_string(code);
-    if (handle != nullptr && sqlite3_extended_errcode(handle) == code)
-        what += std::string(": ") + sqlite3_errmsg(handle);
+    const std::string more =
+        handle != nullptr && sqlite3_extended_errcode(handle) == code ? sqlite3_errmsg(handle) : "";
+    if (!more.empty() && more != sqlite3_errstr(code)) what += ": " + more;
     return {kind, what + ")"};
 }
 
