@@ -51,6 +51,7 @@ class Loop:
             finally:
                 mesh.close()
             self.add_up(mesh)
+            print(f"{self.rounds} rounds, {self.acknowledged} writes acknowledged", file=sys.stderr, flush=True)
             if not self.wrong and not self.options.keep:
                 shutil.rmtree(mesh.home)
         if self.interrupted < self.rounds * INTERRUPTED_MIN:
