@@ -9,6 +9,7 @@
 #include <string>
 
 #include "bench/figure.hpp"
+#include "bench/measure.hpp"
 #include "crdt/assert.hpp"
 #include "store/store.hpp"
 

@@ -198,18 +198,24 @@ void Core::settle() {
 // -- what comes in
 // -------------------------------------------------------------------------------------------------------
 
-gossip::Effects Core::handle(const gossip::Input& input) {
+std::vector<gossip::Effects> Core::handle(const gossip::Input& input) {
     const std::lock_guard lock(mutex_);
+    feed(input);
+    const auto& newest = effects_.back();
+    if (storage_ && (!newest.persist.empty() || newest.replaced > 0)) storage_->work();
+    return std::exchange(effects_, {});
+}
+
+/// The lock is held.
+void Core::feed(const gossip::Input& input) {
     const auto now = present();
     auto effects = peer_->handle(input, now);
     for (const auto& one : effects.delivered) delivered(one, now);
     if (storage_) {
         for (const auto& changeset : effects.persist) unstored_bytes_ += store::row_bytes(*changeset);
-        if (!effects.persist.empty() || effects.replaced > 0) storage_->work();
-        if (const auto* durable = std::get_if<gossip::DurableUpTo>(&input)) told(durable->place);
     }
+    effects_.push_back(std::move(effects));
     changed();
-    return effects;
 }
 
 gossip::Status Core::peer_status() {

@@ -2,9 +2,9 @@
 // in through handles and `transact`; the network thread comes in through `handle`, the storage thread for batches;
 // watchers and waiters are told of all.
 //
-// A write's way to the disk: `transact` leaves it in the window, the network thread cuts the window, the storage thread
-// takes a batch and commits it, the network thread tells the peer, which lets go what waited for it (rule 9), and those
-// who wait for `durable`.
+// A write's way to the disk: `transact` leaves it in the window; the network thread cuts the window when its time has
+// come, the storage thread when somebody waits; the storage thread takes a batch, commits it and tells the peer. What
+// then may leave (rule 9) is left to the network thread, as is every effect that another thread brings about.
 //
 // Locks, in the order taken: the peer's, then that of the watchers. User code runs under the first only in `transact`,
 // under neither in a watcher.
@@ -84,9 +84,9 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     struct Parts;
     Core(const Options& options, Parts parts);
 
-    gossip::Effects handle(const gossip::Input& input) override;
+    std::vector<gossip::Effects> handle(const gossip::Input& input) override;
     gossip::Status peer_status() override;
-    std::optional<store::Place> stored() override;
+    void settle_store() override;
     std::optional<store::Batch> next_batch() override;
     std::optional<store::Batch> last_batch() override;
     void committed(store::Place place) override;
@@ -95,6 +95,7 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     void store_is_closed();
 
     bool look_inside() const;
+    void feed(const gossip::Input& input);
     void settle();
     bool wait(std::chrono::milliseconds timeout, const std::function<bool()>& met);
     void delivered(const gossip::Delivered& delivered, const gossip::Now& now);
@@ -102,8 +103,6 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     void changed();
     std::optional<Error> why_not_durable(const crdt::Dot& last) const;
     bool settled(const crdt::Dot& last) const;
-    void hurry();
-    void told(store::Place place);
     void keep_promises();
     void wait_for_the_disk(std::unique_lock<FairMutex>& lock);
     StoreStatus store_status(const StorageFigures& figures, const peer::Peer& peer) const;
@@ -126,17 +125,15 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     bool closed_ = false;
     std::size_t waiters_ = 0;
     std::condition_variable_any changed_;
+    std::vector<gossip::Effects> effects_;  // for the network thread, in order
     // -- with a store
     const std::size_t unstored_bytes_max_;
     std::size_t unstored_bytes_ = 0;     // applied or cut, and not committed
     std::size_t taken_bytes_ = 0;        // of those, in the batch that is being committed
-    std::size_t hurried_ = 0;            // wait for the disk: a window that is open is cut as soon as it is idle
+    std::size_t hurried_ = 0;            // wait for the disk: a window that is open is cut for the next batch
     std::vector<Promised> promised_;     // in the order they were asked for
     std::optional<Error> disk_trouble_;  // why nothing can be written
     bool store_closed_ = false;
-    store::Place taken_place_ = 0;    // of the newest batch
-    store::Place durable_place_ = 0;  // of the newest that the disk has
-    store::Place told_place_ = 0;     // of the newest that the peer was told of
 
     std::shared_ptr<Watchers> watchers_;
     std::mutex closing_;

@@ -16,22 +16,29 @@ constexpr std::size_t unstored_bytes_most = 256 * 1024 * 1024;  // while the dis
 // ------------------------------------------------------------------------------------
 
 std::optional<store::Batch> Core::taken(std::optional<store::Batch> batch) {
-    if (batch) {
-        taken_bytes_ = unstored_bytes_;
-        taken_place_ = batch->place;
-    }
+    if (batch) taken_bytes_ = unstored_bytes_;
     return batch;
 }
 
+/// Who waits for the disk gains nothing by waiting for the window: it ends when the disk is ready for the next batch,
+/// so that all who came until then share a sync.
 std::optional<store::Batch> Core::next_batch() {
-    const std::lock_guard lock(mutex_);
-    return taken(peer_->take_batch(present()));
+    std::optional<store::Batch> batch;
+    {
+        const std::lock_guard lock(mutex_);
+        const bool cut = hurried_ + promised_.size() > 0 && peer_->replica().window_open();
+        if (cut) feed(gossip::Flush{});
+        batch = taken(peer_->take_batch(present()));
+        if (!cut) return batch;
+    }
+    network_->written();
+    return batch;
 }
 
-/// The network thread has ended: nothing comes in any more, and what comes out goes nowhere.
+/// The network thread has ended: what comes out goes nowhere.
 std::optional<store::Batch> Core::last_batch() {
     const std::lock_guard lock(mutex_);
-    static_cast<void>(peer_->handle(gossip::Flush{}, present()));
+    feed(gossip::Flush{});
     return taken(peer_->take_last_batch(present()));
 }
 
@@ -39,10 +46,10 @@ void Core::committed(store::Place place) {
     {
         const std::lock_guard lock(mutex_);
         unstored_bytes_ -= std::exchange(taken_bytes_, 0);
-        durable_place_ = place;
-        changed();
+        feed(gossip::DurableUpTo{place});
+        keep_promises();
     }
-    network_->durable(place);
+    network_->written();
 }
 
 bool Core::disk_refused(const store::StoreFault& fault) {
@@ -84,25 +91,13 @@ bool Core::settled(const crdt::Dot& last) const {
     return peer_->durable(last) || why_not_durable(last);
 }
 
-/// Somebody waits: an idle disk gets what there is now. A busy one gets it when it is done, and so do all who come
-/// until then.
-void Core::hurry() {
-    if (!closed_ && taken_place_ <= told_place_) network_->flush();
-}
-
-void Core::told(store::Place place) {
-    told_place_ = place;
-    keep_promises();
-    if (hurried_ + promised_.size() > 0 && peer_->replica().window_open()) network_->flush();
-}
-
 bool Core::wait_durable(const crdt::Dot& last, std::chrono::milliseconds timeout) {
     if (!storage_) throw Error(Errc::not_durable);
     if (inside_transaction()) throw Error(Errc::would_deadlock);
     std::unique_lock lock(mutex_);
     if (!settled(last)) {
         ++hurried_, ++waiters_;
-        hurry();
+        storage_->work();
         const auto until = std::chrono::steady_clock::now() + std::min<std::chrono::milliseconds>(timeout, wait_max);
         changed_.wait_until(lock, until, [&] { return settled(last); });
         --hurried_, --waiters_;
@@ -117,7 +112,7 @@ std::future<void> Core::when_durable(const crdt::Dot& last) {
     promised_.push_back({last, {}});
     auto future = promised_.back().promise.get_future();
     keep_promises();
-    if (!promised_.empty()) hurry();
+    if (!promised_.empty()) storage_->work();
     return future;
 }
 
@@ -145,16 +140,12 @@ void Core::wait_for_the_disk(std::unique_lock<FairMutex>& lock) {
 // -- closing, and copies
 // --------------------------------------------------------------------------------------------------
 
-std::optional<store::Place> Core::stored() {
-    if (!storage_) return {};
-    storage_->drain();
-    const std::lock_guard lock(mutex_);
-    return durable_place_;
+void Core::settle_store() {
+    if (storage_) storage_->drain();
 }
 
 void Core::store_is_closed() {
     const std::lock_guard lock(mutex_);
-    static_cast<void>(peer_->handle(gossip::DurableUpTo{durable_place_}, present()));
     store_closed_ = true;
     keep_promises();
     changed();

@@ -69,11 +69,6 @@ void Network::flush() {
     transport_->waker().wake();
 }
 
-void Network::durable(std::uint64_t place) {
-    durable_ = place;
-    transport_->waker().wake();
-}
-
 void Network::block(std::set<net::NodeKey> nodes) {
     {
         const std::lock_guard lock(mutex_);
@@ -125,17 +120,15 @@ void Network::feed(net::LinkEvent&& event) {
     std::visit(
         Overloaded{[&](net::LinkUp& up) {
                        log_(LogLevel::info, "linked with " + crdt::short_name(up.peer) + " at " + up.address);
-                       perform(driver_.handle(gossip::LinkUp{up.peer, up.address}));
+                       handle(gossip::LinkUp{up.peer, up.address});
                    },
                    [&](net::LinkDown& down) {
                        log_(LogLevel::info, "lost " + crdt::short_name(down.peer) + ": " + down.reason);
-                       perform(driver_.handle(gossip::LinkDown{down.peer}));
+                       handle(gossip::LinkDown{down.peer});
                    },
-                   [&](net::Heard& heard) { perform(driver_.handle(gossip::Candidate{{heard.peer, heard.address}})); },
-                   [&](net::DialFailed& failed) { perform(driver_.handle(gossip::ConnectFailed{failed.peer})); },
-                   [&](net::Message& message) {
-                       perform(driver_.handle(gossip::Received{message.peer, std::move(message.bytes)}));
-                   }},
+                   [&](net::Heard& heard) { handle(gossip::Candidate{{heard.peer, heard.address}}); },
+                   [&](net::DialFailed& failed) { handle(gossip::ConnectFailed{failed.peer}); },
+                   [&](net::Message& message) { handle(gossip::Received{message.peer, std::move(message.bytes)}); }},
         event);
 }
 
@@ -156,9 +149,12 @@ void Network::take_notes() {
         apply_blocks();
     }
     // The note is taken back before it is acted upon: what is written meanwhile leaves another.
-    if (const auto place = durable_.exchange(0); place > 0) perform(driver_.handle(gossip::DurableUpTo{place}));
-    if (written_.exchange(false)) perform(driver_.handle(gossip::Written{}));
-    if (flush_.exchange(false)) perform(driver_.handle(gossip::Flush{}));
+    if (written_.exchange(false)) handle(gossip::Written{});
+    if (flush_.exchange(false)) handle(gossip::Flush{});
+}
+
+void Network::handle(const gossip::Input& input) {
+    for (const auto& effects : driver_.handle(input)) perform(effects);
 }
 
 void Network::perform(const gossip::Effects& effects) {
@@ -185,7 +181,7 @@ void Network::perform(const gossip::Effects& effects) {
 }
 
 void Network::tick() {
-    if (wake_us_ && *wake_us_ <= present().mono_us) perform(driver_.handle(gossip::Tick{}));
+    if (wake_us_ && *wake_us_ <= present().mono_us) handle(gossip::Tick{});
     const auto served = std::erase_if(penalised_, [now = net::Clock::now()](const auto& p) { return p.second <= now; });
     if (served > 0) apply_blocks();
 }
@@ -217,8 +213,9 @@ void Network::report_faults() {
 
 /// Peers tell only now and then what they have read, so an empty queue cannot be waited for: the end of progress is.
 void Network::farewell() {
-    perform(driver_.handle(gossip::Flush{}));
-    if (const auto place = driver_.stored()) perform(driver_.handle(gossip::DurableUpTo{*place}));
+    handle(gossip::Flush{});
+    driver_.settle_store();
+    handle(gossip::Tick{});
     const auto queued = [&] {
         std::size_t bytes = 0;
         for (const auto& link : transport_->links()) bytes += link.bytes_queued;

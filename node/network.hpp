@@ -21,10 +21,11 @@ namespace starling::detail {
 class NetworkDriver {
   public:
     virtual ~NetworkDriver() = default;
-    virtual gossip::Effects handle(const gossip::Input& input) = 0;
+    /// Effects in their order: first those of what other threads did, which left a note.
+    virtual std::vector<gossip::Effects> handle(const gossip::Input& input) = 0;
     virtual gossip::Status peer_status() = 0;
-    /// Up to where all is on the disk, after a wait for what is on its way there; nothing in memory mode.
-    virtual std::optional<std::uint64_t> stored() = 0;
+    /// Waits for what is on its way to the disk; the effects of that come with the next `handle`.
+    virtual void settle_store() = 0;
 };
 
 /// What is known of the network, a tenth of a second old at most while the thread runs.
@@ -49,12 +50,10 @@ class Network {
     /// Cuts the window, gives what is queued linger_ms_max to leave, and joins the thread.
     void stop();
 
-    /// Own transactions are in the window.
+    /// Own transactions are in the window, or effects are there for this thread.
     void written();
     /// The window is to be cut now.
     void flush();
-    /// The disk has all up to this place; they only grow.
-    void durable(std::uint64_t place);
     void block(std::set<net::NodeKey> nodes);
     void add_peer(std::string address);
     NetworkFigures figures() const;
@@ -64,6 +63,7 @@ class Network {
     std::chrono::milliseconds until_due() const;
     void feed(net::LinkEvent&& event);
     void take_notes();
+    void handle(const gossip::Input& input);
     void perform(const gossip::Effects& effects);
     void tick();
     void apply_blocks();
@@ -78,7 +78,6 @@ class Network {
 
     // notes of other threads
     std::atomic<bool> written_{false}, flush_{false}, stopping_{false};
-    std::atomic<std::uint64_t> durable_{0};
     mutable std::mutex mutex_;  // guards what follows, up to the figures
     std::vector<std::string> new_peers_;
     std::optional<std::set<net::NodeKey>> new_blocks_;
