@@ -7,7 +7,9 @@ import pathlib
 import re
 import shutil
 import signal
+import subprocess
 import threading
+import time
 import unittest
 
 from process_test import ABSENT, INPUT, MACHINE, NO_NODE, OK, STARLING, Nodes, run, until
@@ -232,6 +234,28 @@ class Backups(Case):
             self.assertEqual(OK, self.nodes.kill(name, signal.SIGTERM))
         self.reads("b", "111\n", "count", "c")
         self.assertEqual(3, len(self.lives("b", node)))
+
+    def test_a_kill_in_the_midst_of_a_backup(self):
+        """There is a whole copy or none, and the node is none the worse."""
+        self.init("a")
+        self.alone("a")
+        lines = "".join(json.dumps([n, "x" * 200]) + "\n" for n in range(10_000))
+        self.assertEqual(OK, self.nodes.run("a", "import", "m", "-", stdin=lines).code)
+        for turn in range(6):
+            file = self.nodes.dir(f"copy-{turn}")
+            command = subprocess.Popen([STARLING, "backup", file, "--dir", self.nodes.dir("a")], stderr=subprocess.DEVNULL)
+            time.sleep(0.02 * turn)
+            self.nodes.kill("a")
+            code = command.wait(60)
+            self.assertIn(code, (OK, NO_NODE))
+            if code == OK:
+                self.assertTrue(pathlib.Path(file).exists())
+            if pathlib.Path(file).exists():
+                self.assertEqual(OK, self.nodes.run(f"copy-of-{turn}", "restore", file).code)
+                self.assertEqual(OK, self.nodes.run(f"copy-of-{turn}", "check").code)
+            self.assertEqual(OK, self.nodes.run("a", "check").code)
+            self.alone("a")
+        self.assertEqual(10_000, len(self.nodes.json("a", "get", "m")["items"]))
 
     def test_what_is_refused(self):
         self.init("a")
