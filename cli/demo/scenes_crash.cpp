@@ -31,14 +31,14 @@ struct Numbers {
 };
 using Ledger = std::array<Numbers, fleet_nodes>;
 
-std::string map_of(const Member& member) {
+std::string whole_map_of(const Member& member) {
     return "demo/whole/" + member.name;
 }
 
 Json transaction(const Member& member, std::int64_t number) {
     Json writes = Json::array();
     for (int part = 0; part < parts; ++part) {
-        writes.push_back({{"op", "put"}, {"map", map_of(member)}, {"field", part}, {"value", number}});
+        writes.push_back({{"op", "put"}, {"map", whole_map_of(member)}, {"field", part}, {"value", number}});
     }
     writes.push_back({{"op", "incr"}, {"counter", "demo/clicks"}, {"amount", 1}});
     return {{"op", "transact"}, {"writes", std::move(writes)}};
@@ -55,7 +55,7 @@ std::string send_more(Member& member, Numbers& numbers) {
 }
 
 /// Takes the answer to the oldest that is under way. What went wrong, else empty.
-std::string take_answer(Member& member, Numbers& numbers) {
+std::string take_oldest_answer(Member& member, Numbers& numbers) {
     auto answer = member.client->receive(reply_ms_max);
     if (!answer) return answer.fault().what;
     if (!answer->value("ok", false)) return (*answer)["error"].value("message", "refused");
@@ -72,7 +72,7 @@ std::string write_for(Fleet& fleet, Ledger& ledger, std::chrono::milliseconds ti
             if (auto wrong = send_more(fleet[node], ledger[node]); !wrong.empty()) return wrong;
         }
         for (std::size_t node : all_nodes()) {
-            if (auto wrong = take_answer(fleet[node], ledger[node]); !wrong.empty()) return wrong;
+            if (auto wrong = take_oldest_answer(fleet[node], ledger[node]); !wrong.empty()) return wrong;
         }
     } while (Clock::now() < end && !Fleet::interrupted());
     for (std::size_t node : all_nodes()) {
@@ -119,7 +119,7 @@ std::string bring_back(Fleet& fleet) {
 
 /// The number that all parts of a writer's map show at one node; -1 where they differ or are not all there.
 std::int64_t number_at(Fleet& fleet, std::size_t node, const Member& writer) {
-    const Json items = fleet.call(node, {{"op", "items"}, {"map", map_of(writer)}}).value("items", Json::array());
+    const Json items = fleet.call(node, {{"op", "items"}, {"map", whole_map_of(writer)}}).value("items", Json::array());
     if (items.empty()) return 0;
     const std::int64_t number = items[0][1].get<std::int64_t>();
     const bool whole = std::all_of(items.begin(), items.end(), [&](const Json& item) { return item[1] == number; });
