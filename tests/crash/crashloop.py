@@ -23,7 +23,7 @@ from mesh import Mesh
 
 ROUNDS = 200
 CHECK_ROUNDS = 20       # how often writers rest and the ledger is compared
-MESH_ROUNDS = 400       # then a new mesh begins: each answer names all lives, and every round brings some
+MESH_ROUNDS = 200       # then a new mesh begins: data and lives grow with every round, and starts take longer
 WRITE_SECONDS_MAX = 0.5  # from one return to the next kill
 AWAY_SECONDS_MAX = 0.4
 STARTUP_SECONDS_MAX = 0.15  # a kill in the midst of the start comes no later than this
@@ -144,13 +144,16 @@ def options_of():
 
 def main():
     options = options_of()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the nodes are ended
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # and its nodes with it
     print(f"seed {options.seed}", file=sys.stderr, flush=True)
     home = pathlib.Path(tempfile.mkdtemp(prefix="starling-crash-"))
     loop, passed, began = Loop(options, home), False, time.monotonic()
     try:
         loop.run()
         passed = loop.passed()
+    except BaseException as error:
+        loop.wrong.append(f"ended: in round {loop.rounds} by {error!r}")
+        raise
     finally:
         print(json.dumps(loop.report(time.monotonic() - began, passed)), flush=True)
         if options.keep or not passed:
