@@ -160,7 +160,13 @@ std::vector<const Entry*> Journal::read(const State& state, BytesView key) {
 }
 
 void Journal::append(Transaction& tx, BytesView key, BytesView value) {
-    tx.append(key, value);
+    tx.append(key, packed_nil(), value);
+}
+
+bool Journal::append_once(Transaction& tx, BytesView key, BytesView field, const std::vector<Bytes>& values) {
+    if (!tx.state().entries(SlotView{Type::journal, key, field}).empty()) return false;
+    for (const auto& value : values) tx.append(key, field, value);
+    return true;
 }
 
 // -- any slot

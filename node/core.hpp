@@ -50,6 +50,16 @@ class Core final : private NetworkDriver {
         return look(std::as_const(peer_));
     }
 
+    /// The same with the window closed first, so that no entry's depth changes any more. Throws
+    /// Errc::nested_transaction inside `transact`, where it cannot be closed.
+    template <class Look>
+    auto read_settled(Look look) {
+        if (inside_transaction()) throw Error(Errc::nested_transaction, "events are read outside transact");
+        const std::lock_guard lock(mutex_);
+        settle();
+        return look(std::as_const(peer_));
+    }
+
     bool wait_synced(std::chrono::milliseconds timeout);
     bool wait_until(const crdt::Version& version, std::chrono::milliseconds timeout);
 

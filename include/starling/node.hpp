@@ -18,6 +18,7 @@
 
 #include <starling/commit.hpp>
 #include <starling/error.hpp>
+#include <starling/events.hpp>
 #include <starling/export.hpp>
 #include <starling/handles.hpp>
 #include <starling/options.hpp>
@@ -84,6 +85,12 @@ class STARLING_API Node {
         return {handle_core(key), std::move(key)};
     }
 
+    /// The events of all journals under a prefix ("" is all) as one feed: events.hpp.
+    template <Storable T>
+    Events<T> events(std::string prefix = {}) const {
+        return {open_core(), std::move(prefix), false};
+    }
+
     /// Runs `write(tx)` at once, on this thread, with readers and writers of this node held off; what it wrote becomes
     /// visible as one when it returns. An exception out of it rolls everything back and passes through. Inside it,
     /// another transaction or a write through a handle throws Errc::nested_transaction. Throws Errc::too_large, and
@@ -134,6 +141,7 @@ class STARLING_API Node {
     explicit Node(detail::CorePtr core);
     detail::Core& core() const;
     detail::CorePtr handle_core(const std::string& key) const;
+    detail::CorePtr open_core() const;
 
     detail::CorePtr core_;
 };

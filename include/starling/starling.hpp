@@ -4,9 +4,11 @@
 #include <starling/codec.hpp>
 #include <starling/commit.hpp>
 #include <starling/error.hpp>
+#include <starling/events.hpp>
 #include <starling/handles.hpp>
 #include <starling/node.hpp>
 #include <starling/options.hpp>
+#include <starling/projection.hpp>
 #include <starling/status.hpp>
 #include <starling/transaction.hpp>
 #include <starling/types.hpp>

@@ -1,0 +1,34 @@
+// Journals as a feed: what a reader has not seen, of one journal or of all under a prefix, in the order of journals.
+// What was read is a version, so it may be told anywhere and at any time.
+#pragma once
+
+#include <vector>
+
+#include "crdt/state.hpp"
+
+namespace starling::crdt {
+
+struct FeedQuery {
+    BytesView key;        ///< of the journal, or the beginning of keys
+    bool prefix = false;  ///< the latter
+    Version from;         ///< what was read
+    std::size_t limit = 0;
+    /// Entries of one journal with one field other than nil are copies of one batch, each copy by another replica. Only
+    /// the copy that is first in the order is shown; with this, none where `from` covers a part of another copy.
+    bool unseen_copies = false;
+};
+
+struct FeedPage {
+    std::vector<const Entry*> entries;
+    Version next;  ///< `from`, and what is on the page or was passed over
+    bool more = false;
+};
+
+/// Entries of the open window are not shown: their depth is not final. After `limit` entries the page ends with the
+/// changeset; none is parted. For each replica, entries come in ascending seqs even where it claims falling depths.
+///
+/// The dots past `from` are gone through, as far as the page reaches; or the journals, where they hold much less.
+/// O(replicas + that · log replicas).
+FeedPage read_feed(const State& state, const FeedQuery& query);
+
+}  // namespace starling::crdt
