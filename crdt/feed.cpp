@@ -66,38 +66,6 @@ class Lane {
     std::size_t at_ = 0;
 };
 
-/// Tells copies of a batch that are not to be shown. A batch is asked about once for all of its entries.
-class Copies {
-  public:
-    Copies(const State& state, const FeedQuery& query) : state_(state), query_(query) {}
-
-    bool hidden(const Entry& entry) {
-        if (entry.field() == packed_nil()) return false;
-        if (batch_ == nullptr || batch_->origin != entry.origin || batch_->slot() != entry.slot()) {
-            batch_ = &entry;
-            hidden_ = judge(entry);
-        }
-        return hidden_;
-    }
-
-  private:
-    bool judge(const Entry& entry) const {
-        const Entry* first = nullptr;
-        bool other_read = false;
-        for (const auto* copy : state_.entries(entry.slot())) {
-            if (copy->sealed == 0) continue;
-            if (first == nullptr || CausalOrder()(copy, first)) first = copy;
-            other_read |= copy->origin != entry.origin && covers(query_.from, copy->dot());
-        }
-        return first->origin != entry.origin || (query_.unseen_copies && other_read);
-    }
-
-    const State& state_;
-    const FeedQuery& query_;
-    const Entry* batch_ = nullptr;
-    bool hidden_ = false;
-};
-
 std::vector<Lane> lanes_of(const State& state, const Version& from, std::uint64_t& dots) {
     std::vector<Lane> lanes;
     auto read = from.begin();
@@ -150,6 +118,26 @@ struct LaterHead {
 
 }  // namespace
 
+bool Copies::hidden(const Entry& entry) {
+    if (entry.field() == packed_nil()) return false;
+    if (batch_ == nullptr || batch_->origin != entry.origin || batch_->slot() != entry.slot()) {
+        batch_ = &entry;
+        hidden_ = judge(entry);
+    }
+    return hidden_;
+}
+
+bool Copies::judge(const Entry& entry) const {
+    const Entry* first = nullptr;
+    bool other_read = false;
+    for (const auto* copy : state_.entries(entry.slot())) {
+        if (copy->sealed == 0 && !open_window_) continue;
+        if (first == nullptr || CausalOrder()(copy, first)) first = copy;
+        other_read |= read_ != nullptr && copy->origin != entry.origin && covers(*read_, copy->dot());
+    }
+    return first->origin != entry.origin || other_read;
+}
+
 FeedPage read_feed(const State& state, const FeedQuery& query) {
     FeedPage page;
     std::uint64_t dots = 0;
@@ -162,7 +150,7 @@ FeedPage read_feed(const State& state, const FeedQuery& query) {
         if (lane.head() != nullptr) filled.push_back(&lane);
     }
     std::priority_queue<Lane*, std::vector<Lane*>, LaterHead> heads(LaterHead(), std::move(filled));
-    Copies copies(state, query);
+    Copies copies(state, query.unseen_copies ? &query.from : nullptr, false);
     while (!heads.empty() && page.entries.size() < query.limit) {
         auto& lane = *heads.top();
         heads.pop();

@@ -8,14 +8,33 @@
 
 namespace starling::crdt {
 
+/// Tells which entries are not to be shown. Entries of one journal with one field other than nil are copies of one
+/// batch, each copy by another replica; only the one that is first in the order is shown. A batch is asked about once
+/// for all of its entries, where they come one after the other: O(entries of its copies).
+class Copies {
+  public:
+    /// With `read`, no copy is shown where that version covers a part of another one. Copies in the open window count
+    /// where `open_window`. What is handed in must outlive this.
+    Copies(const State& state, const Version* read, bool open_window)
+        : state_(state), read_(read), open_window_(open_window) {}
+    bool hidden(const Entry& entry);
+
+  private:
+    bool judge(const Entry& entry) const;
+
+    const State& state_;
+    const Version* read_;
+    bool open_window_;
+    const Entry* batch_ = nullptr;
+    bool hidden_ = false;
+};
+
 struct FeedQuery {
     BytesView key;        ///< of the journal, or the beginning of keys
     bool prefix = false;  ///< the latter
     Version from;         ///< what was read
     std::size_t limit = 0;
-    /// Entries of one journal with one field other than nil are copies of one batch, each copy by another replica. Only
-    /// the copy that is first in the order is shown; with this, none where `from` covers a part of another copy.
-    bool unseen_copies = false;
+    bool unseen_copies = false;  ///< of batches of which `from` covers a part of another copy, none is shown
 };
 
 struct FeedPage {

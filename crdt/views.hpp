@@ -62,7 +62,7 @@ struct Flag {
 };
 
 /// Append-only; read in causal order: (depth, replica, seq). An entry's field is nil or the idempotency key that it was
-/// appended with (crdt/feed.hpp).
+/// appended with; of concurrent appends with one key the first is read (crdt/feed.hpp).
 struct Journal {
     static std::vector<const Entry*> read(const State& state, BytesView key);
     static void append(Transaction& tx, BytesView key, BytesView value);
@@ -81,7 +81,7 @@ struct Reason {
     Stamp stamp;
     Depth depth;
     Bytes value;
-    bool decides;  ///< LWW: the winner; elsewhere every live entry counts
+    bool decides;  ///< LWW: the winner; elsewhere every live entry counts, but for later copies in a journal
 };
 std::vector<Reason> explain(const State& state, const SlotView& slot);
 

@@ -242,8 +242,9 @@ class Journal : public Handle {
     Commit append_all(const std::vector<T>& values) const { return write_events(std::nullopt, encoded(values)); }
     /// The same, unless this node has seen an append to this journal with the same key: then nothing is appended,
     /// `Commit::wrote` is false, and `Commit::version` covers what was appended then. Of appends with one key that did
-    /// not know of each other, `Events` shows the first. A key is remembered as long as its entries are. Throws
-    /// Errc::invalid_argument for an empty key or no values, Errc::too_large for more than idempotency_key_bytes_max.
+    /// not know of each other, readers see the one that is first in the order; watchers are told of all. A key is
+    /// remembered as long as its entries are. Throws Errc::invalid_argument for an empty key or no values,
+    /// Errc::too_large for more than idempotency_key_bytes_max.
     Commit append_once(std::string_view idempotency_key, const std::vector<T>& values) const {
         return write_events(idempotency_key, encoded(values));
     }

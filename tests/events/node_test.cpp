@@ -144,6 +144,11 @@ TEST_CASE("concurrent appends with one key are read once: the first in the order
     const auto order = values_of(here.events().since({}).events);
     CHECK((order == Ints{1, 2} || order == Ints{3, 4}));
     CHECK(values_of(there.events().since({}).events) == order);
+    CHECK(here.values() == order);
+    const auto reasons = nodes.b.explain(Type::journal, "j");
+    REQUIRE(reasons.size() == 4);
+    CHECK(reasons[1].decides);
+    CHECK_FALSE(reasons[2].decides);
     CHECK(here.events().since(read_here.next).events.empty());
     CHECK(there.events().since(read_there.next).events.empty());
     CHECK_FALSE(here.append_once("k", {5}).wrote());
