@@ -17,7 +17,7 @@ struct EventQuery {
 };
 
 /// "journal" is the key of one, or with "prefix" the beginning of the keys of several.
-Result<EventQuery> events_in(const Node& node, const Json& request) {
+Result<EventQuery> feed_query(const Node& node, const Json& request) {
     auto key = text_in(request, "journal");
     auto cursor = cursor_in(request, request.contains("from") ? "from" : "cursor");  // as it was called
     if (!key) return key.fault();
@@ -46,7 +46,7 @@ Json report_page(const EventPage<Value>& page) {
 }  // namespace
 
 Json read_since(const Node& node, const Json& request) {
-    auto query = events_in(node, request);
+    auto query = feed_query(node, request);
     if (!query) return bad_request(query);
     Result<std::int64_t> limit = request.contains("limit") ? integer_in(request, "limit") : Result(since_limit_default);
     if (!limit || *limit < 1) return error_answer(error_code::input, "\"limit\" must be a whole number from 1 on");
@@ -57,8 +57,22 @@ Json read_since(const Node& node, const Json& request) {
     return answer;
 }
 
+Json read_changes(const Node& node, const Json& request) {
+    auto prefix = request.contains("prefix") ? text_in(request, "prefix") : Result(std::string());
+    auto cursor = cursor_in(request, "cursor");
+    if (!prefix || !cursor) return bad_request(prefix, cursor);
+    auto news = node.changes(*cursor, *prefix);
+    Json answer = ok_answer();
+    answer["resync"] = news.resync;
+    Changes changes;
+    changes.list = std::move(news.list);
+    answer["changes"] = report(changes, 0)["change"]["changes"];
+    answer["cursor"] = news.next.to_string();
+    return answer;
+}
+
 Json follow_events(const Node& node, const Json& request, ClientSession& session) {
-    auto query = events_in(node, request);
+    auto query = feed_query(node, request);
     if (!query) return bad_request(query);
     auto read = [outbox = session.outbox](const EventPage<Value>& page) {
         outbox->push({{"v", protocol_version}, {"page", report_page(page)}});

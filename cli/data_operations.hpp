@@ -22,7 +22,9 @@ constexpr std::int64_t since_limit_default = 1'000'000;
 
 /// A page of events past a cursor. Throws starling::Error.
 Json read_since(const Node& node, const Json& request);
-/// The same, and what comes then, as lines of the session. Throws starling::Error.
+/// What has changed since a cursor, of all types. Throws starling::Error.
+Json read_changes(const Node& node, const Json& request);
+/// As `read_since`, and what comes then, as lines of the session. Throws starling::Error.
 Json follow_events(const Node& node, const Json& request, ClientSession& session);
 
 }  // namespace starling::cli

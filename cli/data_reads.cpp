@@ -108,8 +108,9 @@ Json synced(const Node& node, const Json& request) {
 
 std::optional<Json> run_read(const Node& node, const std::string& op, const Json& request) {
     static const std::map<std::string_view, Read> reads{
-        {"get", get},   {"items", items},      {"count", count}, {"members", members}, {"has", has},
-        {"show", show}, {"since", read_since}, {"keys", keys},   {"explain", explain}, {"synced", synced}};
+        {"get", get},   {"items", items},     {"count", count},      {"members", members},
+        {"has", has},   {"show", show},       {"since", read_since}, {"changes", read_changes},
+        {"keys", keys}, {"explain", explain}, {"synced", synced}};
     auto at = reads.find(op);
     if (at == reads.end()) return std::nullopt;
     return at->second(node, request);

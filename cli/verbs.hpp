@@ -28,7 +28,7 @@ void add_mesh_verbs(CLI::App& app,
 void add_map_verbs(CLI::App& app, Invocation& invocation);  ///< put, get, erase, import
 void add_type_verbs(CLI::App& app,
                     Invocation& invocation);                  ///< incr, count, add, rm, members, set, show
-void add_event_verbs(CLI::App& app, Invocation& invocation);  ///< append, since, replay
+void add_event_verbs(CLI::App& app, Invocation& invocation);  ///< append, since, replay, changes
 void add_look_verbs(CLI::App& app, Invocation& invocation);   ///< watch, keys, explain
 void add_trial_verbs(CLI::App& app, Invocation& invocation);  ///< demo, sim
 

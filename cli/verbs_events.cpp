@@ -136,12 +136,44 @@ void add_replay(CLI::App& app, Invocation& invocation) {
         [&invocation, given] { invocation.run = [&invocation, given] { return run_replay(invocation, *given); }; });
 }
 
+void print_news(const Json& answer) {
+    if (answer["resync"].get<bool>()) std::cout << "resync\n";
+    for (const Json& item : answer["changes"]) {
+        std::cout << for_people(item["type"]) << ' ' << for_people(item["key"]);
+        if (item.contains("field")) std::cout << ' ' << for_people(item["field"]);
+        if (item.contains("gone")) std::cout << "  gone";
+        if (item.contains("value")) std::cout << "  = " << for_people(item["value"]);
+        std::cout << '\n';
+    }
+}
+
+void add_changes(CLI::App& app, Invocation& invocation) {
+    struct Given {
+        std::string prefix, cursor;
+    };
+    auto given = std::make_shared<Given>();
+    CLI::App& changes = add_verb(app, invocation, "changes",
+                                 "Print what may have changed since a cursor, of every type, as it reads now; 'resync' "
+                                 "where the node does not remember that far back");
+    changes.add_option("PREFIX", given->prefix, "Beginning of the keys (default: all)")->check(check_text);
+    changes.add_option("--cursor", given->cursor,
+                       "From an earlier 'changes --json' or 'status' (default: the beginning)");
+    changes.callback([&invocation, given] {
+        invocation.run = [&invocation, given] {
+            Json request{{"op", "changes"}, {"prefix", given->prefix}};
+            if (!given->cursor.empty()) request["cursor"] = given->cursor;
+            return ask(invocation, std::move(request), print_news);
+        };
+    });
+}
+
 }  // namespace
 
 void add_event_verbs(CLI::App& app, Invocation& invocation) {
     add_append(app, invocation);
     add_since(app, invocation);
     add_replay(app, invocation);
+    add_changes(app, invocation);
 }
 
 }  // namespace starling::cli

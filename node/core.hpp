@@ -21,6 +21,7 @@
 #include <starling/status.hpp>
 #include <starling/transaction.hpp>
 
+#include "node/change_log.hpp"
 #include "node/directory.hpp"
 #include "node/fair_mutex.hpp"
 #include "node/log.hpp"
@@ -58,6 +59,12 @@ class Core final : private NetworkDriver {
         const std::lock_guard lock(mutex_);
         settle();
         return look(std::as_const(peer_));
+    }
+
+    /// The same, with what changed lately: `look(const peer::Peer&, ChangeLog&)`.
+    template <class Look>
+    auto read_changes(Look look) {
+        return read_settled([&](const peer::Peer& peer) { return look(peer, change_log_); });
     }
 
     bool wait_synced(std::chrono::milliseconds timeout);
@@ -101,6 +108,7 @@ class Core final : private NetworkDriver {
     std::map<crdt::NodeKey, std::uint64_t> warned_mono_us_;  // of a wrong clock
     bool closed_ = false;
     std::size_t waiters_ = 0;
+    ChangeLog change_log_;
     std::condition_variable_any changed_;
 
     std::shared_ptr<Watchers> watchers_;

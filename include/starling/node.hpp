@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include <starling/changes.hpp>
 #include <starling/commit.hpp>
 #include <starling/error.hpp>
 #include <starling/events.hpp>
@@ -102,6 +103,11 @@ class STARLING_API Node {
     /// Calls `changed` on the watcher thread for each transaction, own or other, that touches a key under `prefix` (""
     /// is all), from now on. See watch.hpp for order, bounds and the end of a subscription.
     [[nodiscard]] Subscription watch(std::string prefix, std::function<void(const Changes&)> changed) const;
+
+    /// What may have changed under a prefix since a cursor, as it reads now (changes.hpp), or that it must be read
+    /// anew. A node remembers from the first call on, change_log_bytes_max of it. Ends the flush window of own writes.
+    /// Throws Errc::nested_transaction inside `transact`. O(what is remembered).
+    ChangesSince changes(const Cursor& cursor, std::string_view prefix = {}) const;
 
     /// The keys under a prefix that hold anything, by type, then in byte order. O(keys found · log n).
     std::vector<KeyInfo> keys(std::string_view prefix = {}) const;

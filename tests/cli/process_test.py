@@ -198,6 +198,20 @@ class Verbs(unittest.TestCase):
         self.check(["since", "orders/", "--prefix", "--cursor", lines[-1]["cursor"]], "")
         self.check(["since", "orders/", "--prefix", "--follow", "--count", "3"], 'placed\n{"paid":3}\nplaced\n')
 
+    def test_changes(self):
+        self.check(["put", "m", "f", "1"], "")
+        self.check(["changes"], "resync\n")  # nobody asked before
+        cursor = self.nodes.json("a", "changes")["cursor"]
+        self.check(["changes", "--cursor", cursor], "")
+        self.check(["put", "m", "f", "2"], "")
+        self.check(["put", "m", "g", "3"], "")
+        self.check(["erase", "m", "g"], "")
+        self.check(["incr", "c"], "1\n")
+        self.check(["append", "j", "x"], "")
+        self.check(["changes", "--cursor", cursor], "counter c  = 1\nmap m f  = 2\nmap m g  gone\njournal j\n")
+        self.check(["changes", "m", "--cursor", cursor], "map m f  = 2\nmap m g  gone\n")
+        self.check(["changes", "--cursor", "tomorrow"], "", INPUT)
+
     def test_follow(self):
         first = self.nodes.json("a", "since", "j")["cursor"]
         follower = subprocess.Popen([STARLING, "since", "j", "--follow", "--cursor", first, "--count", "20", "--dir",
