@@ -1,5 +1,6 @@
 #include "crdt/feed.hpp"
 
+#include "crdt/export.hpp"
 #include "tests/events/story.hpp"
 
 using namespace starling;
@@ -75,7 +76,7 @@ void check_complete(const FeedReader& reader, const State& state) {
 }  // namespace
 
 TEST_CASE("a reader of a cursor gets what a naive reader would, here and elsewhere, each event once") {
-    std::size_t refused = 0, concurrent = 0;
+    std::size_t refused = 0, concurrent = 0, diffs = 0;
     for (std::uint64_t seed = 1; seed <= 25; ++seed) {
         CAPTURE(seed);
         Story story(seed);
@@ -101,6 +102,11 @@ TEST_CASE("a reader of a cursor gets what a naive reader would, here and elsewhe
             CHECK(told(read_feed(story.mesh.state(i), all).entries) == shown);
             CHECK(naive_feed(story.mesh.state(i), all) == shown);
         }
+        for (std::size_t i = 0; i < Story::peers; ++i) diffs += story.mesh[i].counters().diffs;
+        Replica read_back(0);
+        REQUIRE(bool(decode_state(encode_state(story.mesh[0].replica()), read_back)));
+        CHECK(told(read_feed(read_back.state(), all).entries) == shown);
+        read_back.check();
         std::map<Slot, std::set<ReplicaId>> writers;
         story.mesh.state(0).each_live([&](const Dot& dot, const LooseEntry& entry) {
             if (entry.slot.type == Type::journal && entry.slot.field != packed_nil())
@@ -108,7 +114,8 @@ TEST_CASE("a reader of a cursor gets what a naive reader would, here and elsewhe
         });
         for (const auto& [slot, who] : writers) concurrent += who.size() - 1;
     }
-    CHECK(refused > 100);    // keys that were known
+    CHECK(refused > 100);  // keys that were known
+    CHECK(diffs > 10);
     CHECK(concurrent > 25);  // and that two did not know of
 }
 

@@ -65,7 +65,8 @@ class Story {
   public:
     static constexpr std::size_t peers = 3;
 
-    explicit Story(std::uint64_t seed) : mesh(peers), random(seed) { mesh.link_all(); }
+    /// Every other story has logs so short that peers compare their states.
+    explicit Story(std::uint64_t seed) : mesh(peers, limits(seed)), random(seed) { mesh.link_all(); }
 
     std::size_t pick(std::size_t count) { return std::size_t(random() % count); }
 
@@ -110,6 +111,11 @@ class Story {
     std::size_t refused = 0;  ///< appends whose key was known
 
   private:
+    static gossip::Limits limits(std::uint64_t seed) {
+        gossip::Limits limits;
+        if (seed % 2 == 0) limits.log_bytes_max = 300;
+        return limits;
+    }
     void append(std::size_t i) {
         const auto key = pick(8) == 0 ? Bytes("other") : journal();
         std::vector<Bytes> values;
