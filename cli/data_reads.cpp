@@ -75,21 +75,6 @@ Json show(const Node& node, const Json& request) {
     return answer_with("value", to_json(*value));
 }
 
-Json since(const Node& node, const Json& request) {
-    auto key = text_in(request, "journal");
-    auto from = version_in(request, "from");
-    if (!key || !from) return bad_request(key, from);
-    // The version is taken first: what comes in between is listed now and again next time, and never missed.
-    auto version = node.version();
-    Json list = Json::array();
-    for (const auto& entry : node.journal<Value>(*key).since(*from)) {
-        list.push_back(report(JournalEntry{entry.dot, entry.stamp, entry.value}));
-    }
-    Json answer = answer_with("entries", std::move(list));
-    answer["version"] = version.to_string();
-    return answer;
-}
-
 Json keys(const Node& node, const Json& request) {
     auto prefix = text_in(request, "prefix");
     if (!prefix) return bad_request(prefix);
@@ -123,8 +108,9 @@ Json synced(const Node& node, const Json& request) {
 
 std::optional<Json> run_read(const Node& node, const std::string& op, const Json& request) {
     static const std::map<std::string_view, Read> reads{
-        {"get", get},   {"items", items}, {"count", count}, {"members", members}, {"has", has},
-        {"show", show}, {"since", since}, {"keys", keys},   {"explain", explain}, {"synced", synced}};
+        {"get", get},   {"items", items},     {"count", count},      {"members", members},
+        {"has", has},   {"show", show},       {"since", read_since}, {"changes", read_changes},
+        {"keys", keys}, {"explain", explain}, {"synced", synced}};
     auto at = reads.find(op);
     if (at == reads.end()) return std::nullopt;
     return at->second(node, request);

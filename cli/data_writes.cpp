@@ -31,6 +31,11 @@ Fault fault_of(const First& first, const More&... more) {
     }
 }
 
+Result<std::vector<Value>> one_of(Result<Value> value) {
+    if (!value) return value.fault();
+    return std::vector<Value>{std::move(*value)};
+}
+
 Result<Write> put(const Node& node, const Json& request) {
     auto map = text_in(request, "map");
     auto field = scalar_in(request, "field");
@@ -79,11 +84,21 @@ Result<Write> set(const Node& node, const Json& request) {
     return Write([handle = node.reg<Value>(*key), value = std::move(*value)](Tx& tx) { tx.set(handle, value); });
 }
 
+/// "value", or "values" as one after the other; with "key" once.
 Result<Write> append(const Node& node, const Json& request) {
     auto key = text_in(request, "journal");
-    auto value = value_in(request, "value");
-    if (!key || !value) return fault_of(key, value);
-    return Write([handle = node.journal<Value>(*key), value = std::move(*value)](Tx& tx) { tx.append(handle, value); });
+    auto values = request.contains("values") ? values_in(request, "values") : one_of(value_in(request, "value"));
+    Result<std::string> once = request.contains("key") ? text_in(request, "key") : Result(std::string());
+    if (!key || !values || !once) return fault_of(key, values, once);
+    const bool named = request.contains("key");
+    return Write(
+        [handle = node.journal<Value>(*key), values = std::move(*values), once = std::move(*once), named](Tx& tx) {
+            if (named) {
+                tx.append_once(handle, once, values);
+            } else {
+                tx.append_all(handle, values);
+            }
+        });
 }
 
 ReadWrite write_named(const std::string& op) {

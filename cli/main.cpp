@@ -53,6 +53,7 @@ int run(int argc, char** argv) {
     add_mesh_verbs(app, invocation);
     add_map_verbs(app, invocation);
     add_type_verbs(app, invocation);
+    add_event_verbs(app, invocation);
     add_look_verbs(app, invocation);
     add_store_verbs(app, invocation);
     add_trial_verbs(app, invocation);

@@ -75,6 +75,7 @@ Json NodeService::dispatch(const std::string& op, const Json& request, ClientSes
     }
     if (auto answer = run_read(node_, op, request)) return std::move(*answer);
     if (op == "watch") return watch(request, session);
+    if (op == "follow") return follow_events(node_, request, session);
     if (op == "peers") return peers(node_);
     if (op == "invite") return invite(node_);
     if (op == "backup") return backup(request, session);

@@ -39,6 +39,18 @@ Result<Value> value_in(const Json& request, const char* name) {
     return to_value(*json);
 }
 
+Result<std::vector<Value>> values_in(const Json& request, const char* name) {
+    const Json* json = find(request, name);
+    if (!json || !json->is_array() || json->empty()) return wrong(name, "must be a list of at least one value");
+    std::vector<Value> values;
+    for (const Json& item : *json) {
+        auto value = to_value(item);
+        if (!value) return value.fault();
+        values.push_back(std::move(*value));
+    }
+    return values;
+}
+
 Result<Value> scalar_in(const Json& request, const char* name) {
     auto value = value_in(request, name);
     if (value && !is_scalar(*value))
@@ -59,6 +71,15 @@ Result<Version> version_in(const Json& request, const char* name) {
     if (!text) return text.fault();
     if (auto version = Version::parse(*text)) return *version;
     return wrong(name, "must be a version as 'starling status' or 'starling since' prints it");
+}
+
+Result<Cursor> cursor_in(const Json& request, const char* name) {
+    if (!find(request, name)) return Cursor();
+    auto text = text_in(request, name);
+    if (!text) return text.fault();
+    if (auto cursor = Cursor::parse(*text)) return *cursor;
+    if (auto version = Version::parse(*text)) return Cursor(*version);
+    return wrong(name, "must be a cursor or a version, whole, as 'starling since --json' prints them");
 }
 
 }  // namespace starling::cli

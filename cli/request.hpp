@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
+#include <starling/events.hpp>
 #include <starling/types.hpp>
 #include <starling/value.hpp>
 
@@ -15,11 +17,16 @@ namespace starling::cli {
 crdt::Result<std::string> text_in(const Json& request, const char* name);
 crdt::Result<std::int64_t> integer_in(const Json& request, const char* name);
 crdt::Result<Value> value_in(const Json& request, const char* name);
+/// A list of at least one.
+crdt::Result<std::vector<Value>> values_in(const Json& request, const char* name);
 /// What may be a map's field or a set's element.
 crdt::Result<Value> scalar_in(const Json& request, const char* name);
 crdt::Result<Type> type_in(const Json& request, const char* name);
 /// The empty version where the argument is absent.
 crdt::Result<Version> version_in(const Json& request, const char* name);
+
+/// A cursor's or a version's text; the beginning where the argument is absent.
+crdt::Result<Cursor> cursor_in(const Json& request, const char* name);
 
 /// The error answer for the first of these that is a fault.
 template <class First, class... More>

@@ -27,7 +27,8 @@ void add_mesh_verbs(CLI::App& app,
                     Invocation& invocation);  ///< init, join, up, stop, invite, peers, status, wait, fault
 void add_map_verbs(CLI::App& app, Invocation& invocation);  ///< put, get, erase, import
 void add_type_verbs(CLI::App& app,
-                    Invocation& invocation);  ///< incr, count, add, rm, members, set, show, append, since
+                    Invocation& invocation);                  ///< incr, count, add, rm, members, set, show
+void add_event_verbs(CLI::App& app, Invocation& invocation);  ///< append, since, replay, changes
 void add_look_verbs(CLI::App& app, Invocation& invocation);   ///< watch, keys, explain
 void add_store_verbs(CLI::App& app, Invocation& invocation);  ///< backup, restore, check
 void add_trial_verbs(CLI::App& app, Invocation& invocation);  ///< demo, sim

@@ -10,7 +10,7 @@ namespace starling::cli {
 namespace {
 
 struct Arguments {
-    std::string key, value, from;
+    std::string key, value;
 };
 
 /// A whole number of 63 bits and a sign; CLI11 itself would silently take the nearest one.
@@ -100,36 +100,6 @@ void add_register_verbs(CLI::App& app, Invocation& invocation) {
     });
 }
 
-void add_journal_verbs(CLI::App& app, Invocation& invocation) {
-    auto given = std::make_shared<Arguments>();
-    CLI::App& append = add_verb(app, invocation, "append", "Append to a journal");
-    append.add_option("JOURNAL", given->key, "Key of the journal")->required()->check(check_text);
-    append.add_option("VALUE", given->value, "Value: JSON if it parses as JSON, else text")
-        ->required()
-        ->check(check_value);
-    append.callback([&invocation, given] {
-        invocation.run = [&invocation, given] {
-            Json request{{"op", "append"}, {"journal", given->key}, {"value", json_of_argument(given->value)}};
-            return ask(invocation, std::move(request), print_nothing);
-        };
-    });
-    CLI::App& since =
-        add_verb(app, invocation, "since",
-                 "Print a journal, a value a line; with --json its entries and the version to go on from");
-    since.add_option("JOURNAL", given->key, "Key of the journal")->required()->check(check_text);
-    since.add_option("--from", given->from,
-                     "Only what this version does not cover (from an earlier 'since --json' or 'status')");
-    since.callback([&invocation, given] {
-        invocation.run = [&invocation, given] {
-            Json request{{"op", "since"}, {"journal", given->key}};
-            if (!given->from.empty()) request["from"] = given->from;
-            return ask(invocation, std::move(request), [](const Json& answer) {
-                for (const Json& entry : answer["entries"]) std::cout << for_people(entry["value"]) << '\n';
-            });
-        };
-    });
-}
-
 }  // namespace
 
 void add_type_verbs(CLI::App& app, Invocation& invocation) {
@@ -138,7 +108,6 @@ void add_type_verbs(CLI::App& app, Invocation& invocation) {
     add_set_verb(app, invocation, "rm", "Remove an element from a set; exit 1 where it is not in");
     add_members(app, invocation);
     add_register_verbs(app, invocation);
-    add_journal_verbs(app, invocation);
 }
 
 }  // namespace starling::cli

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "crdt/assert.hpp"
+#include "crdt/codec.hpp"
 #include "crdt/mutant.hpp"
 
 namespace starling::crdt {
@@ -28,6 +29,11 @@ Fingerprint line_hash(WideHash hash, Seq seen) {
     if (seen == 0) return {};
     hash.word(seen);
     return hash.after(replica_bytes + 8);
+}
+
+/// A journal's entries share one slot, unless they have a name of their own.
+bool in_table(const Entry& entry) {
+    return entry.type() != Type::journal || entry.field() != packed_nil();
 }
 
 }  // namespace
@@ -131,9 +137,8 @@ void State::index(Handle handle, const HashedSlot& slot) {
         auto at = journals_.find(entry.key());
         if (at == journals_.end()) at = journals_.try_emplace(Bytes(entry.key())).first;
         at->second.insert(at->second.end(), &entry);  // most are the newest
-    } else {
-        slots_.link(handle, slot);
     }
+    if (in_table(entry)) slots_.link(handle, slot);
     origin_of(entry).live.set(entry.seq, handle);
     if (tracks_) touched_.push_back({&origin_of(entry), entry.seq});
     ++live_count_;
@@ -183,9 +188,8 @@ void State::detach(Handle handle) {
         const auto at = journals_.find(entry.key());
         at->second.erase(&entry);
         if (at->second.empty() && !mutant(Mutant::empty_journals_stay)) journals_.erase(at);
-    } else {
-        slots_.unlink(handle);
     }
+    if (in_table(entry)) slots_.unlink(handle);
     origin.live.clear(entry.seq);
     if (tracks_) touched_.push_back({&origin, entry.seq});
     --live_count_;
@@ -239,8 +243,8 @@ void State::check_origin(const Origin& origin) const {
         if (entry.sealed) sum += entry_hash(entry);
         if (entry.type() == Type::journal) {
             STARLING_ASSERT(journal(entry.key()).contains(&entry), "a live entry is in its journal");
-            return;
         }
+        if (!in_table(entry)) return;
         const auto in_slot = entries(entry.slot());
         STARLING_ASSERT(std::find(in_slot.begin(), in_slot.end(), &entry) != in_slot.end(),
                         "a live entry is in its slot");
@@ -261,7 +265,7 @@ void State::check() const {
     }
     for (const auto& [key, entries] : journals_) {
         STARLING_ASSERT(!entries.empty(), "no journal is empty");
-        indexed += entries.size();
+        indexed += std::size_t(std::ranges::count_if(entries, [](const auto* entry) { return !in_table(*entry); }));
     }
     STARLING_ASSERT(live == indexed && live == live_count_, "the indexes hold the live entries and nothing else");
     STARLING_ASSERT(total == fingerprint_, "the fingerprint is the sum of the live entries");

@@ -3,7 +3,8 @@
 // dot and it is not here.
 //
 // Two indexes are kept a write: slot → live entries (slot_index.hpp), and origin → seq → live entry (seq_index.hpp).
-// Journals have a third in place of the first, since their entries share one slot and are read in causal order.
+// Journals have a third in place of the first, since their entries share one slot and are read in causal order; those
+// with a name of their own, which is their field, are in both.
 #pragma once
 
 #include <map>
@@ -54,7 +55,8 @@ struct Touched {
     Seq seq;
 };
 
-/// Invariants: every live entry is in exactly one of the slot and journal indexes and the reverse; the sums are those
+/// Invariants: every live entry is in the slot index, or in that of journals, or in both where it is a journal's and
+/// has a field, and the reverse; the sums are those
 /// of the sealed live entries; `version_hash` is that of the seen seqs. An entry of the open window is not sealed: it
 /// joins the fingerprint when the window is cut, for only then is its depth final and any version told (rule 6). Thread
 /// rule: one thread at a time, for reading too. Single operations are O(log n) in live entries and replicas.

@@ -198,11 +198,13 @@ void Transaction::put_own(const HashedSlot& slot, BytesView value) {
     admit(fresh, mine, slot.hash);
 }
 
-void Transaction::append(BytesView key, BytesView value) {
+void Transaction::append(BytesView key, BytesView field, BytesView value) {
     settle();
-    const SlotView slot{Type::journal, key, packed_nil()};
-    if (valid(slot, value) && reserve(put_overhead_bytes + key.size() + value.size()))
-        admit(replica_.state_.make(slot, value), 0, 0);  // journals are in no table
+    const SlotView slot{Type::journal, key, field};
+    if (!valid(slot, value) || !reserve(put_overhead_bytes + key.size() + field.size() + value.size())) return;
+    // Without a name of its own an entry is in no table.
+    const auto hash = field == packed_nil() ? 0 : replica_.state_.hashed(slot).hash;
+    admit(replica_.state_.make(slot, value), 0, hash);
 }
 
 void Transaction::trim(BytesView key, const Dot& last) {

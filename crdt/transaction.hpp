@@ -34,8 +34,8 @@ class Transaction {
     void put(const SlotView& slot, BytesView value);
     /// Supersedes the entry of this replica in the slot only (counters).
     void put_own(const SlotView& slot, BytesView value);
-    /// Supersedes nothing (journals).
-    void append(BytesView key, BytesView value);
+    /// Supersedes nothing (journals). `field` is nil, or names what is appended: `State::entries` finds it by that.
+    void append(BytesView key, BytesView field, BytesView value);
     /// Removes the observed entries of the slot.
     void drop(const SlotView& slot);
     /// Removes the entries of a journal up to and including `last` in causal order.

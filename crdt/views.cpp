@@ -5,6 +5,7 @@
 #include <tuple>
 
 #include "crdt/codec.hpp"
+#include "crdt/feed.hpp"
 #include "crdt/mutant.hpp"
 
 namespace starling::crdt {
@@ -155,12 +156,22 @@ void MultiValue::clear(Transaction& tx, BytesView key) {
 // -------------------------------------------------------------------------------------------------------------
 
 std::vector<const Entry*> Journal::read(const State& state, BytesView key) {
-    const auto& journal = state.journal(key);
-    return {journal.begin(), journal.end()};
+    std::vector<const Entry*> shown;
+    Copies copies(state, nullptr, true);
+    for (const auto* entry : state.journal(key)) {
+        if (!copies.hidden(*entry)) shown.push_back(entry);
+    }
+    return shown;
 }
 
 void Journal::append(Transaction& tx, BytesView key, BytesView value) {
-    tx.append(key, value);
+    tx.append(key, packed_nil(), value);
+}
+
+bool Journal::append_once(Transaction& tx, BytesView key, BytesView field, const std::vector<Bytes>& values) {
+    if (!tx.state().entries(SlotView{Type::journal, key, field}).empty()) return false;
+    for (const auto& value : values) tx.append(key, field, value);
+    return true;
 }
 
 // -- any slot
@@ -180,7 +191,7 @@ Bytes packed_array(const std::vector<Bytes>& items) {
 std::optional<Bytes> reading(const State& state, const SlotView& slot) {
     if (slot.type == Type::journal) {
         std::vector<Bytes> values;
-        for (const auto* entry : state.journal(slot.key)) values.emplace_back(entry->value());
+        for (const auto* entry : Journal::read(state, slot.key)) values.emplace_back(entry->value());
         return values.empty() ? std::nullopt : std::optional(packed_array(values));
     }
     const auto& entries = state.entries(slot);
@@ -207,10 +218,12 @@ std::vector<Reason> explain(const State& state, const SlotView& slot) {
         entries = newest_first(state.entries(slot));
     }
     const bool one_wins = slot.type == Type::map || slot.type == Type::register_;
+    Copies copies(state, nullptr, true);
     std::vector<Reason> reasons;
-    for (const auto* entry : entries)
-        reasons.push_back(
-            {entry->dot(), entry->stamp, entry->depth, Bytes(entry->value()), !one_wins || reasons.empty()});
+    for (const auto* entry : entries) {
+        const bool counts = slot.type == Type::journal ? !copies.hidden(*entry) : !one_wins || reasons.empty();
+        reasons.push_back({entry->dot(), entry->stamp, entry->depth, Bytes(entry->value()), counts});
+    }
     return reasons;
 }
 

@@ -61,10 +61,14 @@ struct Flag {
     static void set(Transaction& tx, BytesView key, bool on);
 };
 
-/// Append-only; read in causal order: (depth, replica, seq).
+/// Append-only; read in causal order: (depth, replica, seq). An entry's field is nil or the idempotency key that it was
+/// appended with; of concurrent appends with one key the first is read (crdt/feed.hpp).
 struct Journal {
     static std::vector<const Entry*> read(const State& state, BytesView key);
     static void append(Transaction& tx, BytesView key, BytesView value);
+    /// False, and nothing is appended, where a live entry of the journal has this field already. O(1) expected, and a
+    /// dot for each value.
+    static bool append_once(Transaction& tx, BytesView key, BytesView field, const std::vector<Bytes>& values);
 };
 
 /// The present reading of a slot as one MessagePack item; nothing when absent. Multi-values and journals read as
@@ -77,7 +81,7 @@ struct Reason {
     Stamp stamp;
     Depth depth;
     Bytes value;
-    bool decides;  ///< LWW: the winner; elsewhere every live entry counts
+    bool decides;  ///< LWW: the winner; elsewhere every live entry counts, but for later copies in a journal
 };
 std::vector<Reason> explain(const State& state, const SlotView& slot);
 

@@ -183,6 +183,7 @@ Commit Core::transact(const std::function<void(Tx&)>& write) {
     if (!commit) throw Error(error ? *error : disk_trouble_ ? *disk_trouble_ : error_of(commit.fault()));
     if (commit->wrote) {
         watchers_->happened({peer_->state(), commit->changes, to_public(node_key_), true});
+        change_log_.record(commit->changes, commit->last);
         changed();
     }
     const auto last = to_public(commit->last);
@@ -229,6 +230,8 @@ void Core::delivered(const gossip::Delivered& delivered, const gossip::Now& now)
     watchers_->happened(
         {peer_->state(), delivered.changes, origin ? std::optional(to_public(origin->node)) : std::nullopt, false});
     const auto* known = origin ? peer_->state().origin(*origin) : nullptr;
+    if (known != nullptr) change_log_.record(delivered.changes, crdt::Dot{known->id, known->seen});
+    if (!origin && change_log_.recording()) change_log_.record(delivered.changes, peer_->state().version());
     if (known != nullptr && known->last_stamp > now.wall_us + crdt::clock_lead_us_max) warn_of_clock(origin->node, now);
 }
 
@@ -269,7 +272,10 @@ bool Core::wait_until(const crdt::Version& version, std::chrono::milliseconds ti
 }
 
 void Core::check() const {
-    read([](const peer::Peer& peer) { peer.check(); });
+    read([this](const peer::Peer& peer) {
+        peer.check();
+        change_log_.check();
+    });
     watchers_->check();
 }
 

@@ -26,6 +26,7 @@
 #include <starling/status.hpp>
 #include <starling/transaction.hpp>
 
+#include "node/change_log.hpp"
 #include "node/directory.hpp"
 #include "node/fair_mutex.hpp"
 #include "node/log.hpp"
@@ -57,6 +58,22 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
         if (look_inside()) return look(std::as_const(*peer_));
         const std::lock_guard lock(mutex_);
         return look(std::as_const(*peer_));
+    }
+
+    /// The same with the window closed first, so that no entry's depth changes any more. Throws
+    /// Errc::nested_transaction inside `transact`, where it cannot be closed.
+    template <class Look>
+    auto read_settled(Look look) {
+        if (inside_transaction()) throw Error(Errc::nested_transaction, "events are read outside transact");
+        const std::lock_guard lock(mutex_);
+        settle();
+        return look(std::as_const(*peer_));
+    }
+
+    /// The same, with what changed lately: `look(const peer::Peer&, ChangeLog&)`.
+    template <class Look>
+    auto read_changes(Look look) {
+        return read_settled([&](const peer::Peer& peer) { return look(peer, change_log_); });
     }
 
     bool wait_synced(std::chrono::milliseconds timeout);
@@ -124,6 +141,7 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     std::map<crdt::NodeKey, std::uint64_t> warned_mono_us_;  // of a wrong clock
     bool closed_ = false;
     std::size_t waiters_ = 0;
+    ChangeLog change_log_;
     std::condition_variable_any changed_;
     std::vector<gossip::Effects> effects_;  // for the network thread, in order
     // -- with a store

@@ -70,6 +70,7 @@ class Collector {
 }  // namespace
 
 bool Watcher::wants(const crdt::Slot& slot) const {
+    if (reads_itself && slot.type != crdt::Type::journal) return false;
     if (only) return to_public(slot.type) == *only && slot.key == prefix;
     return slot.key.starts_with(prefix);
 }
@@ -88,6 +89,23 @@ std::shared_ptr<Watcher> Watchers::add(std::string prefix, std::optional<Type> o
     return watcher;
 }
 
+std::shared_ptr<Watcher> Watchers::add_reader(std::string prefix, bool exact,
+                                              std::function<void(const Changes&)> changed) {
+    const auto only = exact ? std::optional(Type::journal) : std::nullopt;
+    std::shared_ptr<Watcher> watcher(
+        new Watcher{weak_from_this(), std::move(prefix), only, std::move(changed), true, false, 0, true});
+    const std::lock_guard lock(mutex_);
+    watchers_.push_back(watcher);
+    push_overflow(watcher);
+    start();
+    return watcher;
+}
+
+void Watchers::read_again(const std::shared_ptr<Watcher>& watcher) {
+    const std::lock_guard lock(mutex_);
+    if (watcher->live && !watcher->overflowed && !stopping_) push_overflow(watcher);
+}
+
 void Watchers::remove(Watcher& watcher, bool may_wait) noexcept {
     std::unique_lock lock(mutex_);
     watcher.live = false;
@@ -101,6 +119,11 @@ void Watchers::happened(const Happened& what) {
     const std::lock_guard lock(mutex_);
     for (const auto& watcher : watchers_) {
         if (watcher->overflowed) continue;
+        if (watcher->reads_itself) {
+            if (std::ranges::any_of(what.changes, [&](const auto& change) { return watcher->wants(change.slot); }))
+                push_overflow(watcher);
+            continue;
+        }
         Collector collector(what.state);
         for (const auto& change : what.changes) {
             if (watcher->wants(change.slot)) collector.add(change);
@@ -111,13 +134,15 @@ void Watchers::happened(const Happened& what) {
 }
 
 void Watchers::push(const std::shared_ptr<Watcher>& watcher, Changes changes, std::size_t bytes) {
-    if (watcher->bytes + bytes > watch_queue_bytes_max) {
-        watcher->overflowed = true;
-        changes = {{}, {}, false, true};
-        bytes = 0;
-    }
+    if (watcher->bytes + bytes > watch_queue_bytes_max) return push_overflow(watcher);
     watcher->bytes += bytes;
     jobs_.push_back({watcher, std::move(changes), bytes, {}});
+    work_.notify_one();
+}
+
+void Watchers::push_overflow(const std::shared_ptr<Watcher>& watcher) {
+    watcher->overflowed = true;
+    jobs_.push_back({watcher, {{}, {}, false, true}, 0, {}});
     work_.notify_one();
 }
 

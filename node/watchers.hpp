@@ -32,6 +32,8 @@ struct Watcher {
     bool live = true;
     bool overflowed = false;  ///< an overflow mark is queued; what comes meanwhile is dropped
     std::size_t bytes = 0;    ///< queued
+    /// Of journals alone, and it reads by itself: it is only told to, by what else says that changes were lost.
+    const bool reads_itself = false;
 
     bool wants(const crdt::Slot& slot) const;
 };
@@ -55,6 +57,11 @@ class Watchers : public std::enable_shared_from_this<Watchers> {
 
     std::shared_ptr<Watcher> add(std::string prefix, std::optional<Type> only,
                                  std::function<void(const Changes&)> changed);
+    /// A watcher of journals, of one or of all under a prefix, that is given no changes: each time it is told to read
+    /// anew, at once for the first time. What comes while that is queued adds nothing.
+    std::shared_ptr<Watcher> add_reader(std::string prefix, bool exact, std::function<void(const Changes&)> changed);
+    /// Tells it to, though nothing happened.
+    void read_again(const std::shared_ptr<Watcher>& watcher);
     /// Waits for a run of it under way, unless called on the watcher thread or without leave to wait.
     void remove(Watcher& watcher, bool may_wait) noexcept;
 
@@ -78,6 +85,7 @@ class Watchers : public std::enable_shared_from_this<Watchers> {
     };
 
     void push(const std::shared_ptr<Watcher>& watcher, Changes changes, std::size_t bytes);
+    void push_overflow(const std::shared_ptr<Watcher>& watcher);
     void start();
     void run();
     bool next(Job& job);

@@ -66,6 +66,8 @@ class STARLING_API Handle {
     std::vector<std::string> read_values() const;
     std::vector<detail::RawJournalEntry> read_journal(const Version& since) const;
     Commit write(detail::Operation operation, std::string_view field, std::string value) const;
+    Commit write_events(std::optional<std::string_view> once, const std::vector<std::string>& values) const;
+    const detail::CorePtr& core_pointer() const { return core_; }
     detail::Core& core() const { return *core_; }
     /// Calls `changed` on the watcher thread after each transaction that changes this key.
     Subscription watch_key(std::function<void(const Changes&)> changed) const;
@@ -202,6 +204,12 @@ class STARLING_API Flag : public Handle {
     }
 };
 
+template <Storable T>
+class Events;
+
+/// Of an idempotency key.
+inline constexpr std::size_t idempotency_key_bytes_max = 256;
+
 /// A list that only grows. Everybody reads it in the same order, in which causes come before effects; what was written
 /// elsewhere meanwhile may show up before the end.
 template <Storable T>
@@ -230,6 +238,27 @@ class Journal : public Handle {
         return entries;
     }
     Commit append(const T& value) const { return write(detail::Operation::append, {}, encode(value)); }
+    /// All of them in one transaction, one after the other in the order of the journal.
+    Commit append_all(const std::vector<T>& values) const { return write_events(std::nullopt, encoded(values)); }
+    /// The same, unless this node has seen an append to this journal with the same key: then nothing is appended,
+    /// `Commit::wrote` is false, and `Commit::version` covers what was appended then. Of appends with one key that did
+    /// not know of each other, readers see the one that is first in the order; watchers are told of all. A key is
+    /// remembered as long as its entries are. Throws Errc::invalid_argument for an empty key or no values,
+    /// Errc::too_large for more than idempotency_key_bytes_max.
+    Commit append_once(std::string_view idempotency_key, const std::vector<T>& values) const {
+        return write_events(idempotency_key, encoded(values));
+    }
+    /// This journal as a feed that can be read on from a cursor (events.hpp).
+    Events<T> events() const;
+
+  private:
+    friend class Tx;
+    static std::vector<std::string> encoded(const std::vector<T>& values) {
+        std::vector<std::string> items;
+        items.reserve(values.size());
+        for (const auto& value : values) items.push_back(encode(value));
+        return items;
+    }
 };
 
 }  // namespace starling

@@ -20,8 +20,10 @@
 #include <utility>
 #include <vector>
 
+#include <starling/changes.hpp>
 #include <starling/commit.hpp>
 #include <starling/error.hpp>
+#include <starling/events.hpp>
 #include <starling/export.hpp>
 #include <starling/handles.hpp>
 #include <starling/options.hpp>
@@ -98,6 +100,12 @@ class STARLING_API Node {
         return {handle_core(key), std::move(key)};
     }
 
+    /// The events of all journals under a prefix ("" is all) as one feed: events.hpp.
+    template <Storable T>
+    Events<T> events(std::string prefix = {}) const {
+        return {open_core(), std::move(prefix), false};
+    }
+
     /// Runs `write(tx)` at once, on this thread, with readers and writers of this node held off; what it wrote becomes
     /// visible as one when it returns. An exception out of it rolls everything back and passes through. Inside it,
     /// another transaction or a write through a handle throws Errc::nested_transaction. Throws Errc::too_large, and
@@ -109,6 +117,11 @@ class STARLING_API Node {
     /// Calls `changed` on the watcher thread for each transaction, own or other, that touches a key under `prefix` (""
     /// is all), from now on. See watch.hpp for order, bounds and the end of a subscription.
     [[nodiscard]] Subscription watch(std::string prefix, std::function<void(const Changes&)> changed) const;
+
+    /// What may have changed under a prefix since a cursor, as it reads now (changes.hpp), or that it must be read
+    /// anew. A node remembers from the first call on, change_log_bytes_max of it. Ends the flush window of own writes.
+    /// Throws Errc::nested_transaction inside `transact`. O(what is remembered).
+    ChangesSince changes(const Cursor& cursor, std::string_view prefix = {}) const;
 
     /// The keys under a prefix that hold anything, by type, then in byte order. O(keys found · log n).
     std::vector<KeyInfo> keys(std::string_view prefix = {}) const;
@@ -156,6 +169,7 @@ class STARLING_API Node {
     explicit Node(detail::CorePtr core);
     detail::Core& core() const;
     detail::CorePtr handle_core(const std::string& key) const;
+    detail::CorePtr open_core() const;
 
     detail::CorePtr core_;
 };

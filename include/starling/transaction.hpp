@@ -64,6 +64,16 @@ class STARLING_API Tx {
     void append(const Journal<T>& journal, const std::type_identity_t<T>& value) {
         apply(journal, detail::Operation::append, {}, encode(value));
     }
+    template <class T>
+    void append_all(const Journal<T>& journal, const std::vector<std::type_identity_t<T>>& values) {
+        append_events(journal, std::nullopt, Journal<T>::encoded(values));
+    }
+    /// False, and nothing is appended, where this node has seen the key in this journal (Journal::append_once).
+    template <class T>
+    bool append_once(const Journal<T>& journal, std::string_view idempotency_key,
+                     const std::vector<std::type_identity_t<T>>& values) {
+        return append_events(journal, idempotency_key, Journal<T>::encoded(values));
+    }
 
     // -- reads that see the writes above; the same as through the handle
     std::int64_t value(const Counter& counter) const { return counter.value(); }
@@ -91,6 +101,8 @@ class STARLING_API Tx {
     struct Inner;
     explicit Tx(Inner& inner) : inner_(inner) {}
     void apply(const Handle& handle, detail::Operation operation, std::string_view field, std::string value);
+    bool append_events(const Handle& journal, std::optional<std::string_view> once,
+                       const std::vector<std::string>& values);
 
     Inner& inner_;
 };

@@ -181,6 +181,54 @@ class Verbs(unittest.TestCase):
         self.check(["since", "j"], "one\n2\n")
         self.check(["since", "j", "--from", first["version"]], "2\n")
         self.check(["since", "j", "--from", "yesterday"], "", INPUT)
+        self.check(["since", "j", "--cursor", first["cursor"]], "2\n")
+        self.check(["since", "j", "--cursor", first["cursor"][:-3]], "", INPUT)
+
+    def test_events(self):
+        self.check(["append", "orders/1", "placed", '{"paid": 3}', "--key", "c1"], "")
+        self.check(["append", "orders/1", "placed", "--key", "c1"], "appended before\n")
+        self.assertFalse(self.nodes.json("a", "append", "orders/1", "placed", "--key", "c1")["wrote"])
+        self.check(["append", "orders/2", "placed", "--key", ""], "")
+        self.check(["append", "orders/2", "x", "--key", "k" * 257], "", INPUT)
+        self.check(["append", "orders/2"], "", USAGE)
+        self.check(["since", "orders/1"], 'placed\n{"paid":3}\n')
+        self.check(["replay", "orders/", "--prefix"], 'placed\n{"paid":3}\nplaced\n')
+        self.check(["replay", "orders/"], "")
+        lines = [json.loads(line) for line in self.nodes.run("a", "replay", "orders/", "--prefix", "--json").out.splitlines()]
+        self.assertEqual(["orders/1", "orders/1", "orders/2"], [line["journal"] for line in lines[:-1]])
+        self.assertEqual(["c1", "c1", None], [line.get("key") for line in lines[:-1]])
+        self.assertEqual({"cursor"}, set(lines[-1]))
+        self.check(["since", "orders/", "--prefix", "--cursor", lines[-1]["cursor"]], "")
+        self.check(["since", "orders/", "--prefix", "--follow", "--count", "3"], 'placed\n{"paid":3}\nplaced\n')
+
+    def test_changes(self):
+        self.check(["put", "m", "f", "1"], "")
+        self.check(["changes"], "resync\n")  # nobody asked before
+        cursor = self.nodes.json("a", "changes")["cursor"]
+        self.check(["changes", "--cursor", cursor], "")
+        self.check(["put", "m", "f", "2"], "")
+        self.check(["put", "m", "g", "3"], "")
+        self.check(["erase", "m", "g"], "")
+        self.check(["incr", "c"], "1\n")
+        self.check(["append", "j", "x"], "")
+        self.check(["changes", "--cursor", cursor], "counter c  = 1\nmap m f  = 2\nmap m g  gone\njournal j\n")
+        self.check(["changes", "m", "--cursor", cursor], "map m f  = 2\nmap m g  gone\n")
+        self.check(["changes", "--cursor", "tomorrow"], "", INPUT)
+
+    def test_follow(self):
+        first = self.nodes.json("a", "since", "j")["cursor"]
+        follower = subprocess.Popen([STARLING, "since", "j", "--follow", "--cursor", first, "--count", "20", "--dir",
+                                     self.nodes.dir("a")], stdout=subprocess.PIPE, text=True)
+        timer = threading.Timer(PATIENCE, follower.kill)
+        timer.start()
+        for number in range(20):
+            self.check(["append", "j", number], "")
+            self.check(["append", "other", number], "")
+        lines = follower.stdout.read().split()
+        timer.cancel()
+        follower.stdout.close()
+        self.assertEqual(OK, follower.wait())
+        self.assertEqual([str(number) for number in range(20)], lines)
 
     def test_watch(self):
         watcher = subprocess.Popen([STARLING, "watch", "stock", "--json", "--count", "2", "--dir", self.nodes.dir("a")],

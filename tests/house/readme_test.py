@@ -36,6 +36,9 @@ class Readme(unittest.TestCase):
     def test_what_it_shows_happens(self):
         self.assertGreaterEqual(read((ROOT / "README.md").read_text(encoding="utf-8")), 2)
 
+    def test_what_the_page_on_events_shows_happens(self):
+        self.assertGreaterEqual(read((ROOT / "docs/events.md").read_text(encoding="utf-8")), 2)
+
     def test_a_sample_comes_early(self):
         samples = [block for block in readme.blocks_of((ROOT / "README.md").read_text(encoding="utf-8"))
                    if block.language in readme.CPP]
