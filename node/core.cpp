@@ -79,6 +79,7 @@ struct Core::Parts {
     net::MeshSecret mesh;
     std::unique_ptr<store::Store> store;
     std::unique_ptr<peer::Peer> peer;
+    std::map<std::string, std::string, std::less<>> snapshots;
     std::unique_ptr<net::Transport> transport;
 };
 
@@ -99,10 +100,12 @@ CorePtr Core::open(const Options& options) {
     auto made = peer_options(options, identity.node_key());
     std::unique_ptr<store::Store> store;
     if (dir) store = open_store(dir->path());
+    std::map<std::string, std::string, std::less<>> snapshots;
+    if (store) snapshots = stored_snapshots(*store);
     auto peer = store ? open_peer(std::move(made), *store, options) : std::make_unique<peer::Peer>(std::move(made));
     auto transport = open_transport(options, std::move(addresses), identity, membership.mesh);
-    Parts parts{std::move(dir),   identity.node_key(), std::move(membership.mesh),
-                std::move(store), std::move(peer),     std::move(transport)};
+    Parts parts{std::move(dir),  identity.node_key(),  std::move(membership.mesh), std::move(store),
+                std::move(peer), std::move(snapshots), std::move(transport)};
     CorePtr core(new Core(options, std::move(parts)));
     if (core->storage_) core->storage_->start();
     core->network_->start();
@@ -116,6 +119,7 @@ Core::Core(const Options& options, Parts parts)
       log_(options.log),
       wrong_clock_(options.wrong_clock),
       peer_(std::move(parts.peer)),
+      snapshots_(std::move(parts.snapshots)),
       unstored_bytes_max_(options.unstored_bytes_max),
       watchers_(std::make_shared<Watchers>([log = log_](const std::string& line) { log(LogLevel::error, line); })),
       storage_(parts.store ? std::make_unique<Storage>(static_cast<StorageDriver&>(*this), std::move(parts.store), log_)

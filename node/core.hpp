@@ -23,6 +23,7 @@
 #include <starling/error.hpp>
 #include <starling/handles.hpp>
 #include <starling/options.hpp>
+#include <starling/projection.hpp>
 #include <starling/status.hpp>
 #include <starling/transaction.hpp>
 
@@ -38,6 +39,8 @@
 namespace starling::detail {
 
 inline constexpr std::chrono::hours wait_max{24 * 365};  // so that any timeout can be added to the present
+
+std::shared_ptr<SnapshotStore> snapshots_of(CorePtr core);
 
 /// True on a thread that is inside `transact` of any node.
 bool inside_transaction();
@@ -82,6 +85,9 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     bool wait_durable(const crdt::Dot& last, std::chrono::milliseconds timeout);
     std::future<void> when_durable(const crdt::Dot& last);
     void backup(const std::filesystem::path& file);
+    /// Of a projection. Throws Errc::too_large, closed.
+    void keep_snapshot(std::string_view name, std::string bytes);
+    std::optional<std::string> snapshot(std::string_view name) const;
 
     Watchers& watchers() const { return *watchers_; }
     Network& network() const { return *network_; }
@@ -142,6 +148,7 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     bool closed_ = false;
     std::size_t waiters_ = 0;
     ChangeLog change_log_;
+    std::map<std::string, std::string, std::less<>> snapshots_;
     std::condition_variable_any changed_;
     std::vector<gossip::Effects> effects_;  // for the network thread, in order
     // -- with a store

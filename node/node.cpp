@@ -200,6 +200,10 @@ void Node::backup(const std::filesystem::path& file, std::error_code& error) con
     reporting_nothing(error, [&] { backup(file); });
 }
 
+std::shared_ptr<SnapshotStore> Node::snapshots() const {
+    return detail::snapshots_of(handle_core("snapshots"));
+}
+
 // -- the mesh
 // ------------------------------------------------------------------------------------------------------------
 

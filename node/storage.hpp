@@ -6,6 +6,7 @@
 #include <deque>
 #include <filesystem>
 #include <future>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -95,6 +96,8 @@ class Storage {
 std::unique_ptr<store::Store> open_store(const std::filesystem::path& dir, bool create = true);
 /// With what the store holds. Throws the same.
 std::unique_ptr<peer::Peer> open_peer(peer::Options made, store::Store& store, const Options& options);
+/// Of projections, by name. Throws the same.
+std::map<std::string, std::string, std::less<>> stored_snapshots(store::Store& store);
 /// A backup becomes the store of a directory that has none, and is read once. Throws as Node::restore.
 void restore_store(const std::filesystem::path& backup, const std::filesystem::path& dir);
 /// Throws unless all of it is as it was written.

@@ -27,6 +27,7 @@
 #include <starling/export.hpp>
 #include <starling/handles.hpp>
 #include <starling/options.hpp>
+#include <starling/projection.hpp>
 #include <starling/status.hpp>
 #include <starling/transaction.hpp>
 #include <starling/watch.hpp>
@@ -149,6 +150,10 @@ class STARLING_API Node {
     /// Errc::not_durable in memory mode, file_exists, disk_full, disk_failed, dir_unusable, would_deadlock inside
     /// `transact`, closed.
     void backup(const std::filesystem::path& file) const;
+    /// Where projections of this node may keep snapshots: in its directory, never ahead of the data that they were made
+    /// from, whatever a crash loses; in memory mode in memory. `save` throws Errc::too_large past snapshot_bytes_max or
+    /// a name of 1,024 bytes, and closed.
+    std::shared_ptr<SnapshotStore> snapshots() const;
     void backup(const std::filesystem::path& file, std::error_code& error) const;
 
     // -- the mesh

@@ -29,6 +29,8 @@
 
 namespace starling {
 
+inline constexpr std::size_t snapshot_bytes_max = 64 * 1024 * 1024;  ///< of one that a node keeps
+
 /// Where projections keep snapshots, one under each name. Must be thread-safe. What it throws passes through.
 class STARLING_API SnapshotStore {
   public:
@@ -137,8 +139,8 @@ class Projection {
     /// Forgets all and folds from the first event.
     void rebuild() const { detail::rebuild(*fold_); }
     /// Keeps state and cursor in the snapshot store, in one write. Throws Errc::invalid_argument where there is no
-    /// store or S has no Codec, and what the store throws. A node whose data is in memory, or not durable yet, may lose
-    /// events that a snapshot has folded.
+    /// store or S has no Codec, and what the store throws. Kept elsewhere than in `Node::snapshots`, a snapshot may
+    /// have folded events that a crash then loses.
     void snapshot() const { detail::snapshot(*fold_); }
 
     S state() const {

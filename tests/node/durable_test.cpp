@@ -251,6 +251,33 @@ TEST_CASE("a process that dies keeps what it acknowledged") {
     }
 }
 
+TEST_CASE("a projection goes on from a snapshot in the directory") {
+    const testing::TemporaryDirectory scratch;
+    const auto count = [](const Node& node, const std::shared_ptr<SnapshotStore>& store) {
+        ProjectionOptions options;
+        options.snapshots = store.get();
+        options.name = "sum";
+        return Projection<int, int>(
+            node.events<int>("log"), 0, [](int& sum, const auto& event) { sum += event.value; }, options);
+    };
+    {
+        const auto node = Node::open(never_flushed(scratch / "d"));
+        const auto store = node.snapshots();
+        for (int i = 1; i <= 10; ++i) node.journal<int>("log").append(i);
+        const auto sum = count(node, store);
+        CHECK(sum.update() == 10);
+        sum.snapshot();
+        node.journal<int>("log").append(100);
+        CHECK(code_of([&] { store->save("big", std::string(snapshot_bytes_max + 1, 'x')); }) == Errc::too_large);
+    }
+    const auto node = Node::open(stored(scratch / "d"));
+    const auto store = node.snapshots();
+    const auto sum = count(node, store);
+    CHECK(sum.counters().from_snapshot);
+    CHECK(sum.update() == 1);
+    CHECK(sum.state() == 155);
+}
+
 TEST_CASE("a slow disk holds writers back, and nobody else") {
     const testing::TemporaryDirectory scratch;
     auto options = never_flushed(scratch / "d");
