@@ -34,8 +34,8 @@ class Lane {
 
     /// Looks for a head.
     void advance(const FeedQuery& query) {
-        if (at_ < found_.size() && ++at_ < found_.size()) return;
-        scan(query);
+        ++at_;
+        if (at_ >= found_.size()) scan(query);
     }
     void scan(const FeedQuery& query) {
         found_.clear();

@@ -13,14 +13,6 @@ namespace {
 
 constexpr std::uint64_t snapshot_format = 1;
 
-/// Some events folded.
-struct Point {
-    std::any state;
-    Version cursor;
-    std::optional<EventPosition> last;  ///< the greatest of what was folded
-    std::uint64_t folded = 0;
-};
-
 void write_position(Encoder& out, const EventPosition& position) {
     const auto& [replica, seq] = position.dot;
     out.array(4);
@@ -92,6 +84,14 @@ class Fold {
     }
 
   private:
+    /// Some events folded.
+    struct Point {
+        std::any state;
+        Version cursor;
+        std::optional<EventPosition> last;  ///< the greatest of what was folded
+        std::uint64_t folded = 0;
+    };
+
     std::size_t catch_up() {
         const auto before = counters_.folded;
         for (bool more = true; more;) {
