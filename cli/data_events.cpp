@@ -7,8 +7,6 @@
 namespace starling::cli {
 namespace {
 
-using crdt::Fault;
-using crdt::FaultCode;
 using crdt::Result;
 
 struct EventQuery {

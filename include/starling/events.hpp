@@ -172,7 +172,7 @@ class Events : public EventSource {
   private:
     template <class S, Storable U>
     friend class Projection;
-    static constexpr std::size_t replay_page_events = 65'536;
+    static constexpr std::size_t replay_page_events = 4096;
 
     static std::optional<Event<T>> event_of(const detail::RawEvent& raw) {
         auto value = decode<T>(raw.value);
