@@ -33,9 +33,9 @@ namespace starling {
 /// How many events a page holds unless told otherwise.
 inline constexpr std::size_t event_page_events = 1024;
 
-/// What a reader has read, as a version: any `Node::version()` or `Commit::version()` will do, and it means the same on
-/// every node. A value. On a node that has not seen all of it, first `Node::wait_until(cursor.version(), …)`: what was
-/// read elsewhere with one idempotency key might else come again with another copy of it.
+/// What a reader has read, as a version: any `Node::version()` will do, and it means the same on every node. A value.
+/// On a node that has not seen all of it, first `Node::wait_until(cursor.version(), …)`: what was read elsewhere with
+/// one idempotency key might else come again with another copy of it.
 class STARLING_API Cursor {
   public:
     /// The beginning.

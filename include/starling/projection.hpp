@@ -146,7 +146,7 @@ class Projection {
     S state() const {
         return read([](const S& now) { return now; });
     }
-    /// What has been folded: hand it to `Node::wait_until`, or compare it with a Commit's version.
+    /// What has been folded: it covers a Commit's version once that is folded.
     Cursor cursor() const {
         Cursor cursor;
         detail::look(*fold_, [&](const std::any&, const Version& version) { cursor = version; });
