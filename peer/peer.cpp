@@ -113,11 +113,8 @@ Result<Commit> Peer::write(gossip::Now now, const std::function<void(Transaction
     const bool wrote = tx.wrote();
     auto changes = tx.commit();
     if (!changes) return changes.fault();
-    Commit commit{*changes, wrote};
-    if (wrote) {
-        const auto& self = *impl_->replica.self();
-        commit.last = {self, impl_->replica.state().seen(self) + impl_->replica.window_dots()};
-    }
+    const auto& self = *impl_->replica.self();
+    Commit commit{*changes, wrote, {self, impl_->replica.state().seen(self) + impl_->replica.window_dots()}};
     if (wrote) impl_->engine->wrote(std::move(*changes), now);
     return commit;
 }

@@ -32,7 +32,9 @@ struct Options {
 struct Commit {
     crdt::Changes changes;  ///< for watchers
     bool wrote = false;     ///< false: nothing changed and no dot was taken
-    crdt::Dot last = {};  ///< dot that it took, where it wrote. Whoever has seen it has seen all it depends on (rule 2)
+    /// That it took, or where it took none, that this life took before. Whoever has seen it has seen all it depends on
+    /// (rule 2).
+    crdt::Dot last = {};
 };
 
 /// Thread rule: one thread at a time; the owner locks. No call blocks or does IO.

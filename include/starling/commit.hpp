@@ -35,8 +35,8 @@ class STARLING_API Commit {
     /// Hand it to another node's `wait_until`: whoever has reached it has the transaction and all that this node had
     /// seen before. One line, the transaction's own, for nobody applies a write before what it depends on.
     const Version& version() const { return version_; }
-    /// False when nothing changed (a removal of what was not there): no event was made, and there is nothing to wait
-    /// for.
+    /// False when nothing changed (a removal of what was not there, an append that was made before): no event was made.
+    /// `durable` then waits for what this node wrote before, so that what was found there stays.
     bool wrote() const { return wrote_; }
 
     /// Waits until the disk has it; a flush window that is open ends at once, and those who wait together share a sync.
@@ -53,7 +53,7 @@ class STARLING_API Commit {
   private:
     Version version_;
     bool wrote_ = false;
-    Dot last_{};  ///< that it took
+    Dot last_{};  ///< that it took, or that was taken before it
     std::shared_ptr<detail::Core> core_;
 };
 

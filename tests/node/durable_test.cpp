@@ -93,10 +93,16 @@ TEST_CASE("durable() waits for the disk, not for the window") {
     auto later = node.counter("x").add(1).when_durable();
     REQUIRE(later.wait_for(patience) == std::future_status::ready);
     later.get();
-    // Nothing was written, so there is nothing to wait for.
     const auto nothing = node.set<int>("s").remove(1);
     CHECK_FALSE(nothing.wrote());
     nothing.durable();
+    // A command that comes twice is not acknowledged before its first coming is safe.
+    const auto journal = node.journal<int>("j");
+    journal.append_once("command", {1});
+    const auto again = journal.append_once("command", {1});
+    CHECK_FALSE(again.wrote());
+    CHECK_FALSE(again.durable(0ms));
+    again.durable();
     CHECK(code_of([&] { node.transact([&](Tx&) { commit.durable(); }); }) == Errc::would_deadlock);
     CHECK(node.status().store->commits >= 2);
 }
