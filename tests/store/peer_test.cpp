@@ -152,7 +152,7 @@ TEST_CASE("own changesets and what a node says it holds wait for the disk; what 
     const auto commit = links.add_to_counter(stored);
     links.run(1'000);
     CHECK(count(links.at(stored)) == 1);
-    CHECK_FALSE(links.at(stored).durable(commit.dot));
+    CHECK_FALSE(links.at(stored).durable(commit.last));
     CHECK(links.at(left).version().empty());
     CHECK(links.at(left).status().links[0].behind == 0);  // it has not even heard of it
 
@@ -163,7 +163,7 @@ TEST_CASE("own changesets and what a node says it holds wait for the disk; what 
     CHECK_FALSE(links.at(left).synced());
 
     REQUIRE(links.commit(stored));
-    CHECK(links.at(stored).durable(commit.dot));
+    CHECK(links.at(stored).durable(commit.last));
     links.run_and_commit(1'000);
     for (const auto i : {stored, left, right}) {
         CHECK(count(links.at(i)) == 2);
@@ -186,7 +186,7 @@ TEST_CASE("a hello waits for the disk, and a pull does not get what is not on it
     gossip::RefSender refs_out;
     gossip::RefReceiver refs_in;
     links.handle(stored, gossip::LinkUp{curious});
-    const auto pull = gossip::encode(0, gossip::Pull{1, {{first.dot.replica, 1, 1'000}}}, refs_out);
+    const auto pull = gossip::encode(0, gossip::Pull{1, {{first.last.replica, 1, 1'000}}}, refs_out);
     const auto effects = links.at(stored).handle(gossip::Received{curious, pull}, links.now());
     std::size_t got = 0;
     for (const auto& send : effects.sends) {
@@ -194,7 +194,7 @@ TEST_CASE("a hello waits for the disk, and a pull does not get what is not on it
         REQUIRE(bool(answer));
         const auto* changesets = std::get_if<gossip::Changesets>(&*answer);
         REQUIRE(changesets != nullptr);
-        for (const auto& changeset : changesets->changesets) CHECK(changeset.last() <= first.dot.seq);
+        for (const auto& changeset : changesets->changesets) CHECK(changeset.last() <= first.last.seq);
         got += changesets->changesets.size();
     }
     CHECK(got == 1);
@@ -214,8 +214,8 @@ TEST_CASE("what was not durable when the power went is nowhere, and no dot is us
     links.crash(stored);
     CHECK(count(links.at(stored)) == 1);
     const auto third = links.add_to_counter(stored);
-    CHECK(third.dot.replica != first.dot.replica);
-    CHECK(second.dot.replica == first.dot.replica);
+    CHECK(third.last.replica != first.last.replica);
+    CHECK(second.last.replica == first.last.replica);
     links.link(stored, other);
     links.run_and_commit(500);
     CHECK(count(links.at(stored)) == 2);
@@ -239,8 +239,8 @@ TEST_CASE("two copies of a disk under one name write apart and meet later: both 
     links.unlink(hub, original);
     CHECK(count(links.at(copy)) == 3);
     const auto one = links.add_to_counter(original), other = links.add_to_counter(copy);
-    CHECK(one.dot.replica.node == other.dot.replica.node);
-    CHECK(one.dot.replica.life != other.dot.replica.life);
+    CHECK(one.last.replica.node == other.last.replica.node);
+    CHECK(one.last.replica.life != other.last.replica.life);
     for (int i = 0; i < 4; ++i) links.add_to_counter(copy);
     for (const auto who : {copy, original, copy, original, copy}) {
         links.link(hub, who);
@@ -273,13 +273,13 @@ TEST_CASE("a full disk stops writing and nothing else, until there is space") {
     links.run_and_commit(500);
     CHECK(count(*end.peer) == 2);  // it still listens
     CHECK(count(links.at(other)) == 1);
-    CHECK_FALSE(end.peer->durable(first.dot));
+    CHECK_FALSE(end.peer->durable(first.last));
     end.disk->heal();
     REQUIRE(links.commit(stored));
     end.peer->refuse_writes({});
     links.add_to_counter(stored);
     links.run_and_commit(500);
-    CHECK(end.peer->durable(first.dot));
+    CHECK(end.peer->durable(first.last));
     CHECK(count(links.at(other)) == 3);
     links.crash(stored);
     CHECK(count(links.at(stored)) == 3);
@@ -317,5 +317,5 @@ TEST_CASE("in memory mode there is nothing to commit") {
     links.run(50);
     CHECK_FALSE(links.at(peer).take_batch(links.now()));
     CHECK_FALSE(links.at(peer).take_last_batch(links.now()));
-    CHECK_FALSE(links.at(peer).durable(commit.dot));
+    CHECK_FALSE(links.at(peer).durable(commit.last));
 }
