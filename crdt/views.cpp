@@ -6,6 +6,7 @@
 
 #include "crdt/codec.hpp"
 #include "crdt/feed.hpp"
+#include "crdt/limits.hpp"
 #include "crdt/mutant.hpp"
 
 namespace starling::crdt {

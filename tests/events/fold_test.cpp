@@ -43,7 +43,7 @@ class Folding {
     }
     void open() {
         detail::FoldParts parts;
-        parts.read = [this](const Cursor& from, std::size_t limit) {
+        parts.read = [this](const Cursor& cursor, std::size_t limit) {
             story_->settle(peer_);
             const auto& state = story_->mesh.state(peer_);
             return raw_page(state, read_feed(state, {"orders/", true, detail::to_inner(cursor.version()), limit,

@@ -62,13 +62,16 @@ TEST_CASE("the oldest events go, on every node, and a reader that came too late 
 TEST_CASE("by age; a trim of many is several transactions") {
     const auto node = lone();
     const auto log = node.journal<int>("log");
-    log.append_all(std::vector<int>(10'000, 1));
+    const auto append_many = [&] {
+        for (int i = 0; i < 5; ++i) log.append_all(std::vector<int>(2'000, 1));
+    };
+    append_many();
     CHECK_FALSE(log.trim(SIZE_MAX, 1h).wrote());
     std::this_thread::sleep_for(20ms);
     log.append(2);
     log.trim(SIZE_MAX, 10ms);
     CHECK(log.values().size() <= 1);
-    log.append_all(std::vector<int>(10'000, 1));
+    append_many();
     log.trim(5);
     CHECK(log.values().size() == 5);
     log.trim(0);
@@ -175,5 +178,6 @@ TEST_CASE("what is late and lies before the trim is folded when it comes") {
     sum.update();
     CHECK(sum.state() == 106);
     CHECK(order.back() == 100);
-    CHECK(sum.counters().out_of_order + sum.counters().went_back <= 1);
+    CHECK(sum.counters().out_of_order == 1);
+    CHECK(sum.counters().went_back == 0);
 }
