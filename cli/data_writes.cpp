@@ -144,7 +144,28 @@ Json answer_of(const Node& node, const std::string& op, const Json& request, con
 
 }  // namespace
 
+namespace {
+
+Json trim(const Node& node, const Json& request, Commit& commit) {
+    auto key = text_in(request, "journal");
+    Result<std::int64_t> keep = request.contains("keep") ? integer_in(request, "keep") : Result(INT64_MAX);
+    Result<std::int64_t> age_s =
+        request.contains("older_than_s") ? integer_in(request, "older_than_s") : Result(INT64_MAX);
+    if (!key || !keep || !age_s) return bad_request(key, keep, age_s);
+    if (*keep < 0 || *age_s < 0) return error_answer(error_code::input, "what is kept is a number from 0 on");
+    constexpr std::int64_t second_us = 1'000'000;
+    const auto age_us = std::chrono::microseconds(*age_s > INT64_MAX / second_us ? INT64_MAX : *age_s * second_us);
+    commit = node.journal<Value>(*key).trim(std::size_t(*keep), age_us);
+    Json answer = ok_answer();
+    answer["wrote"] = commit.wrote();
+    answer["version"] = commit.version().to_string();
+    return answer;
+}
+
+}  // namespace
+
 std::optional<Json> run_write(const Node& node, const std::string& op, const Json& request, Commit& commit) {
+    if (op == "trim") return trim(node, request, commit);
     std::vector<Write> writes;
     if (op == "transact") {
         auto list = writes_of(node, request);

@@ -20,6 +20,7 @@ const char* code_of(Errc error) {
     switch (error) {
         case Errc::invalid_argument:
         case Errc::file_exists:
+        case Errc::trimmed:
             return error_code::input;
         case Errc::too_large:
             return error_code::too_large;

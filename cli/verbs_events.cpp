@@ -109,6 +109,28 @@ void add_append(CLI::App& app, Invocation& invocation) {
     });
 }
 
+void add_trim(CLI::App& app, Invocation& invocation) {
+    struct Given {
+        std::string journal;
+        std::uint64_t keep = 0, older_than_s = 0;
+    };
+    auto given = std::make_shared<Given>();
+    CLI::App& trim = add_verb(app, invocation, "trim", "Drop the oldest entries of a journal, on every node");
+    trim.add_option("JOURNAL", given->journal, "Key of the journal")->required()->check(check_text);
+    auto* keep = trim.add_option("--keep", given->keep, "So many of the newest stay")->check(check_whole);
+    auto* age = trim.add_option("--older-than", given->older_than_s, "Seconds: what is older goes")->check(check_whole);
+    trim.footer("Readers whose cursors do not cover what is gone get an error that names a cursor to go on from.");
+    trim.callback([&invocation, given, keep, age] {
+        invocation.run = [&invocation, given, by_count = keep->count() > 0, by_age = age->count() > 0] {
+            if (!by_count && !by_age) return complain(exit_usage, "say what stays: --keep or --older-than");
+            Json request{{"op", "trim"}, {"journal", given->journal}};
+            if (by_count) request["keep"] = given->keep;
+            if (by_age) request["older_than_s"] = given->older_than_s;
+            return ask(invocation, std::move(request), print_nothing);
+        };
+    });
+}
+
 void add_since(CLI::App& app, Invocation& invocation) {
     auto given = std::make_shared<FeedGiven>();
     CLI::App& since = add_verb(app, invocation, "since",
@@ -171,6 +193,7 @@ void add_changes(CLI::App& app, Invocation& invocation) {
 
 void add_event_verbs(CLI::App& app, Invocation& invocation) {
     add_append(app, invocation);
+    add_trim(app, invocation);
     add_since(app, invocation);
     add_replay(app, invocation);
     add_changes(app, invocation);

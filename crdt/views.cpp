@@ -6,6 +6,7 @@
 
 #include "crdt/codec.hpp"
 #include "crdt/feed.hpp"
+#include "crdt/limits.hpp"
 #include "crdt/mutant.hpp"
 
 namespace starling::crdt {
@@ -172,6 +173,51 @@ bool Journal::append_once(Transaction& tx, BytesView key, BytesView field, const
     if (!tx.state().entries(SlotView{Type::journal, key, field}).empty()) return false;
     for (const auto& value : values) tx.append(key, field, value);
     return true;
+}
+
+namespace {
+
+void raise(Version& version, const ReplicaId& replica, Seq seq) {
+    auto& known = version[replica];
+    known = std::max(known, seq);
+}
+
+/// [replica, seq, replica, seq, …]. What is anything else says nothing.
+Bytes pack_mark(const Version& trimmed) {
+    Writer writer;
+    writer.array(2 * trimmed.size());
+    for (const auto& [replica, seq] : trimmed) writer.replica(replica).uint(seq);
+    return writer.take();
+}
+
+void read_mark(BytesView mark, Version& trimmed) {
+    Reader reader(mark);
+    Version read;
+    const auto items = reader.array(value_bytes_max);
+    for (std::size_t i = 0; i + 1 < items && reader.ok(); i += 2) {
+        const auto replica = reader.replica();
+        raise(read, replica, reader.uint(seq_max));
+    }
+    if (!reader.done() || items % 2 != 0) return;
+    for (const auto& [replica, seq] : read) raise(trimmed, replica, seq);
+}
+
+}  // namespace
+
+Version Journal::trimmed(const State& state, BytesView key) {
+    Version trimmed;
+    for (const auto* entry : state.entries(slot_view(trim_mark, key))) read_mark(entry->value(), trimmed);
+    return trimmed;
+}
+
+void Journal::trim(Transaction& tx, BytesView key, const Dot& last) {
+    auto mark = trimmed(tx.state(), key);
+    for (const auto* entry : tx.state().journal(key)) {
+        raise(mark, entry->origin->id, entry->seq);
+        if (entry->dot() == last) break;
+    }
+    tx.trim(key, last);
+    tx.put(slot_view(trim_mark, key), pack_mark(mark));
 }
 
 // -- any slot

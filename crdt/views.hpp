@@ -69,7 +69,16 @@ struct Journal {
     /// False, and nothing is appended, where a live entry of the journal has this field already. O(1) expected, and a
     /// dot for each value.
     static bool append_once(Transaction& tx, BytesView key, BytesView field, const std::vector<Bytes>& values);
+    /// Removes the entries up to and including `last` in causal order, and keeps in mind which dots were removed, as a
+    /// mark that nothing removes: who has not read them can be told. A fault where `last` is not there, or the mark of
+    /// too many lives fits no value. O(removed).
+    static void trim(Transaction& tx, BytesView key, const Dot& last);
+    /// What was trimmed: up to which seq of each replica. O(replicas in it).
+    static Version trimmed(const State& state, BytesView key);
 };
+
+/// Where a journal's marks are: the slot of this type, its key, and nil. Concurrent marks count together.
+inline constexpr Type trim_mark{8};
 
 /// The present reading of a slot as one MessagePack item; nothing when absent. Multi-values and journals read as
 /// arrays.

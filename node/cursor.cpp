@@ -3,7 +3,11 @@
 //     1, then for each node: its 32 bytes, the number of its lives, for each life 8 bytes and its seq; then 4 bytes
 //     of a hash of all that, so that a text of which a part is missing is not taken for a whole one
 //
+// With what is gone it begins with 2, the number of bytes of the nodes that were read, these, and those that are gone.
+//
 // Numbers are LEB128, lives big-endian, and all in ascending order: a cursor has one text.
+#include <algorithm>
+
 #include <starling/events.hpp>
 
 #include "crdt/hash.hpp"
@@ -12,7 +16,7 @@ namespace starling {
 
 namespace {
 
-constexpr char cursor_format = 1;
+constexpr char cursor_format = 1, cursor_format_with_gone = 2;
 constexpr std::size_t hash_bytes = 4;
 constexpr char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -27,7 +31,7 @@ std::string base64_of(std::string_view bytes) {
     return text;
 }
 
-std::optional<std::string> bytes_of(std::string_view text) {
+std::optional<std::string> bytes_of_base64(std::string_view text) {
     std::string bytes;
     unsigned bits = 0, held = 0;
     for (const char c : text) {
@@ -61,6 +65,7 @@ class Bytewise {
     explicit Bytewise(std::string_view bytes) : rest_(bytes) {}
     bool ok() const { return ok_; }
     bool done() const { return rest_.empty(); }
+    std::size_t left() const { return rest_.size(); }
 
     std::string_view take(std::size_t size) {
         ok_ = ok_ && rest_.size() >= size;
@@ -108,11 +113,19 @@ bool read_node(Bytewise& in, Version::Lines& lines) {
     return in.ok();
 }
 
-}  // namespace
+/// All of it is nodes; nothing where it is not.
+std::optional<Version> read_version(std::string_view bytes) {
+    Version::Lines lines;
+    Bytewise in(bytes);
+    while (!in.done()) {
+        if (!read_node(in, lines)) return std::nullopt;
+    }
+    return Version(std::move(lines));
+}
 
-std::string Cursor::to_string() const {
-    std::string bytes(1, cursor_format);
-    const auto& lines = version_.lines();
+std::string bytes_of(const Version& version) {
+    std::string bytes;
+    const auto& lines = version.lines();
     for (auto at = lines.begin(); at != lines.end();) {
         const auto& node = at->first.node;
         std::string lives;
@@ -125,21 +138,39 @@ std::string Cursor::to_string() const {
         put_number(bytes, count);
         bytes += lives;
     }
+    return bytes;
+}
+
+}  // namespace
+
+bool Cursor::knows(const Version& dots) const {
+    return std::ranges::all_of(dots.lines(), [&](const auto& line) {
+        const Dot dot{line.first, line.second};
+        return version_.covers(dot) || gone_.covers(dot);
+    });
+}
+
+std::string Cursor::to_string() const {
+    const auto read = bytes_of(version_);
+    std::string bytes(1, gone_.lines().empty() ? cursor_format : cursor_format_with_gone);
+    if (!gone_.lines().empty()) put_number(bytes, read.size());
+    bytes += read + bytes_of(gone_);
     return base64_of(bytes + hash_of(bytes));
 }
 
 std::optional<Cursor> Cursor::parse(std::string_view text) {
-    const auto bytes = bytes_of(text);
+    const auto bytes = bytes_of_base64(text);
     if (!bytes || bytes->size() < 1 + hash_bytes) return std::nullopt;
     const auto body = std::string_view(*bytes).substr(0, bytes->size() - hash_bytes);
-    if (std::string_view(*bytes).substr(body.size()) != hash_of(body) || body.front() != cursor_format)
-        return std::nullopt;
-    Version::Lines lines;
-    Bytewise in(body.substr(1));
-    while (!in.done()) {
-        if (!read_node(in, lines)) return std::nullopt;
-    }
-    return Cursor(Version(std::move(lines)));
+    if (std::string_view(*bytes).substr(body.size()) != hash_of(body)) return std::nullopt;
+    Bytewise in(body);
+    const auto format = in.take(1).front();
+    if (format != cursor_format && format != cursor_format_with_gone) return std::nullopt;
+    const auto read_bytes = format == cursor_format ? in.left() : std::size_t(in.number());
+    const auto read = read_version(in.take(read_bytes));
+    const auto gone = read_version(in.take(in.left()));
+    if (!in.ok() || !read || !gone || gone->lines().empty() != (format == cursor_format)) return std::nullopt;
+    return Cursor(*read, *gone);
 }
 
 }  // namespace starling

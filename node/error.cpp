@@ -53,6 +53,8 @@ class Category final : public std::error_category {
                 return "a newer version wrote the stored data: update needed";
             case Errc::file_exists:
                 return "the file is there already";
+            case Errc::trimmed:
+                return "events that were not read are gone";
         }
         return "unknown error";
     }

@@ -61,6 +61,8 @@ class Fold {
 
     void rebuild() {
         const std::lock_guard lock(mutex_);
+        if (!parts_.read({}, 0).trimmed.lines().empty())
+            throw Error(Errc::trimmed, "what they came to is known from a snapshot at best");
         back_.resize(1);
         now_ = back_.front();
         catch_up();
@@ -75,7 +77,7 @@ class Fold {
 
     void look(const std::function<void(const std::any&, const Version&)>& look) const {
         const std::lock_guard lock(mutex_);
-        look(now_.state, now_.cursor);
+        look(now_.state, now_.cursor.version());
     }
 
     ProjectionCounters counters() const {
@@ -87,7 +89,7 @@ class Fold {
     /// Some events folded.
     struct Point {
         std::any state;
-        Version cursor;
+        Cursor cursor;
         std::optional<EventPosition> last;  ///< the greatest of what was folded
         std::uint64_t folded = 0;
     };
@@ -96,6 +98,7 @@ class Fold {
         const auto before = counters_.folded;
         for (bool more = true; more;) {
             const auto page = parts_.read(now_.cursor, options_.checkpoint_events);
+            if (page.missed) throw Error(Errc::trimmed, "the projection has not folded them");
             if (is_late(page)) {
                 go_back(page);
                 continue;
@@ -115,11 +118,19 @@ class Fold {
         return first < *now_.last && !in_order_.covers(first.dot);
     }
 
+    /// Where what would have to be folded again is trimmed away, the fold stays where it is, and folds what is late
+    /// when it comes.
     void go_back(const RawPage& page) {
         const auto& first = page.events.front().position;
-        while (back_.back().last && first < *back_.back().last) back_.pop_back();
-        now_ = back_.back();
+        auto to = back_.size() - 1;
+        while (back_[to].last && first < *back_[to].last) --to;
         in_order_ = page.held;
+        if (!back_[to].cursor.knows(page.trimmed)) {
+            ++counters_.out_of_order;
+            return;
+        }
+        back_.erase(back_.begin() + std::ptrdiff_t(to) + 1, back_.end());
+        now_ = back_.back();
         ++counters_.went_back;
         if (back_.size() == 1) ++counters_.from_start;
     }
@@ -168,7 +179,7 @@ class Fold {
         out.unsigned_integer(snapshot_format);
         out.unsigned_integer(options_.fold_number);
         out.boolean(options_.any_order);
-        out.text(Cursor(now_.cursor).to_string());
+        out.text(now_.cursor.to_string());
         out.unsigned_integer(now_.folded);
         now_.last ? write_position(out, *now_.last) : out.nil();
         const auto state = parts_.encode(now_.state);
@@ -198,7 +209,7 @@ class Fold {
         if (!in.done() || !cursor) return std::nullopt;
         auto state = parts_.decode(view);
         if (!state) return std::nullopt;
-        return Point{std::move(*state), cursor->version(), last, folded};
+        return Point{std::move(*state), *cursor, last, folded};
     }
 
     mutable std::mutex mutex_;

@@ -70,6 +70,7 @@ class Collector {
 }  // namespace
 
 bool Watcher::wants(const crdt::Slot& slot) const {
+    if (slot.type == crdt::trim_mark) return false;
     if (reads_itself && slot.type != crdt::Type::journal) return false;
     if (only) return to_public(slot.type) == *only && slot.key == prefix;
     return slot.key.starts_with(prefix);

@@ -33,6 +33,7 @@ enum class Errc {
     store_damaged = 20,        ///< the stored data is not what was written: restore a backup, or begin anew
     store_newer = 21,          ///< a newer version of this software wrote the stored data: update needed
     file_exists = 22,          ///< a backup or a store is not written over another
+    trimmed = 23,              ///< events that the cursor has not read are gone; the text names a cursor to go on from
 };
 
 /// The category of `Errc`: name "starling".

@@ -43,6 +43,14 @@ class STARLING_API Cursor {
     Cursor(Version version) : version_(std::move(version)) {}  // NOLINT(google-explicit-constructor): it is one
 
     const Version& version() const { return version_; }
+    /// What else the reader knows to be gone: events that were trimmed before it came (Journal::trim). It will not read
+    /// them, and is not told of them again.
+    const Version& gone() const { return gone_; }
+    Cursor(Version version, Version gone) : version_(std::move(version)), gone_(std::move(gone)) {}
+    /// True at the beginning: nothing was read.
+    bool empty() const { return version_.lines().empty() && gone_.lines().empty(); }
+    /// Has the reader read these, or knows that they are gone?
+    bool knows(const Version& dots) const;
     /// Letters, digits, "-" and "_" without spaces; some 60 of them and 15 for each life, for each node that wrote.
     std::string to_string() const;
     /// Reads what `to_string` wrote; nothing where it is anything else, a part of it for instance.
@@ -51,6 +59,7 @@ class STARLING_API Cursor {
 
   private:
     Version version_;
+    Version gone_;
 };
 
 /// The place of an event in the order of all.
@@ -73,8 +82,9 @@ struct Event {
 template <Storable T>
 struct EventPage {
     std::vector<Event<T>> events;
-    Cursor next;        ///< where to go on; covers the events of this page and all before it
-    bool more = false;  ///< there are more already
+    Cursor next;          ///< where to go on; covers the events of this page and all before it
+    bool more = false;    ///< there are more already
+    bool missed = false;  ///< in a tail: events were trimmed before this reader came to them
 };
 
 namespace detail {
@@ -88,9 +98,11 @@ struct RawEvent {
 };
 struct RawPage {
     std::vector<RawEvent> events;
-    Version next;
+    Cursor next;
     bool more = false;
-    Version held;  ///< all that the node holds
+    Version held;         ///< all that the node holds
+    Version trimmed;      ///< of the journals that were asked for
+    bool missed = false;  ///< of that, something that the cursor does not know of
 };
 /// What of concurrent appends with one key is shown.
 enum class Copies {
@@ -115,10 +127,12 @@ class STARLING_API EventSource {
     EventSource& operator=(const EventSource&) = default;
     EventSource& operator=(EventSource&&) = default;
 
-    detail::RawPage read(const Version& from, std::size_t limit, detail::Copies copies) const;
+    detail::RawPage read(const Cursor& from, std::size_t limit, detail::Copies copies) const;
+    /// Throws Errc::trimmed where the reader at `from` has missed something.
+    static void refuse_gap(const Cursor& from, const detail::RawPage& page);
     /// Calls `changed` at once and then each time something was appended; several appends may be one call.
     Subscription on_append(std::function<void()> changed) const;
-    Subscription tail(Version from, std::function<void(const detail::RawPage&)> read) const;
+    Subscription tail(Cursor from, std::function<void(const detail::RawPage&)> read) const;
 
   private:
     template <class S, Storable T>
@@ -140,9 +154,16 @@ class Events : public EventSource {
     /// The events that the cursor does not cover, oldest first. After `limit` of them the page ends with the
     /// transaction (what one node wrote within a flush window), so it may hold some more. Ends the flush window of own
     /// writes. O(replicas + dots since the cursor, of other keys too), or where that is much less O(size of the
-    /// journals). Throws Errc::nested_transaction inside `transact`.
+    /// journals). Throws Errc::nested_transaction inside `transact`, Errc::trimmed where events that the cursor has not
+    /// read were trimmed away, unless it is empty: then it begins with what there is.
     EventPage<T> since(const Cursor& cursor, std::size_t limit = event_page_events) const {
-        return page_of(read(cursor.version(), limit, detail::Copies::unseen));
+        const auto raw = read(cursor, limit, detail::Copies::unseen);
+        refuse_gap(cursor, raw);
+        return page_of(raw);
+    }
+    /// For a reader that came too late: its cursor, and it knows now what is gone.
+    Cursor past_the_gap(const Cursor& cursor) const {
+        return {cursor.version(), read(cursor, 0, detail::Copies::unseen).trimmed};
     }
 
     /// Calls `visit(event)` for all events from the beginning in their order; what arrives meanwhile is among them or
@@ -160,12 +181,14 @@ class Events : public EventSource {
     /// Calls `read(page)` on the watcher thread with what the cursor does not cover, and from then on with all that
     /// comes: no event is left out and none comes twice, however slow the reader is. Keep `page.next` with what you
     /// make of the page to go on after a restart. A page out of which an exception comes is given again after the next
-    /// append.
+    /// append. Throws Errc::trimmed as `since`; where events are trimmed later that a slow reader has not come to, the
+    /// next page says so.
     template <std::invocable<const EventPage<T>&> F>
     [[nodiscard]] Subscription watch(const Cursor& from, F read) const {
-        return tail(from.version(), [read = std::move(read)](const detail::RawPage& raw) mutable {
+        refuse_gap(from, this->read(from, 0, detail::Copies::unseen));
+        return tail(from, [read = std::move(read)](const detail::RawPage& raw) mutable {
             const auto page = page_of(raw);
-            if (!page.events.empty()) read(page);
+            if (!page.events.empty() || page.missed) read(page);
         });
     }
 
@@ -180,7 +203,7 @@ class Events : public EventSource {
         return Event<T>{raw.journal, raw.position, raw.stamp, raw.idempotency_key, std::move(*value)};
     }
     static EventPage<T> page_of(const detail::RawPage& raw) {
-        EventPage<T> page{{}, raw.next, raw.more};
+        EventPage<T> page{{}, raw.next, raw.more, raw.missed};
         page.events.reserve(raw.events.size());
         for (const auto& one : raw.events) {
             if (auto event = event_of(one)) page.events.push_back(std::move(*event));

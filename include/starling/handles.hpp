@@ -10,6 +10,7 @@
 // one `transact`.
 #pragma once
 
+#include <chrono>
 #include <concepts>
 #include <cstdint>
 #include <functional>
@@ -66,6 +67,7 @@ class STARLING_API Handle {
     std::vector<std::string> read_values() const;
     std::vector<detail::RawJournalEntry> read_journal(const Version& since) const;
     Commit write(detail::Operation operation, std::string_view field, std::string value) const;
+    Commit trim_events(std::size_t keep, std::chrono::microseconds age) const;
     Commit write_events(std::optional<std::string_view> once, const std::vector<std::string>& values) const;
     const detail::CorePtr& core_pointer() const { return core_; }
     detail::Core& core() const { return *core_; }
@@ -247,6 +249,13 @@ class Journal : public Handle {
     /// Errc::too_large for more than idempotency_key_bytes_max.
     Commit append_once(std::string_view idempotency_key, const std::vector<T>& values) const {
         return write_events(idempotency_key, encoded(values));
+    }
+    /// Drops the oldest entries, on every node, until at most `keep` are left and none is older than `age` by its
+    /// writer's clock. Entries that this node has not seen stay, wherever they belong. Whoever has not read what is
+    /// dropped gets Errc::trimmed from its feed. Several transactions where it is much; the commit is the last.
+    /// O(dropped).
+    Commit trim(std::size_t keep, std::chrono::microseconds age = std::chrono::microseconds::max()) const {
+        return trim_events(keep, age);
     }
     /// This journal as a feed that can be read on from a cursor (events.hpp).
     Events<T> events() const;

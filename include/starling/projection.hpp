@@ -72,17 +72,18 @@ struct ProjectionOptions {
 };
 
 struct ProjectionCounters {
-    std::uint64_t folded = 0;      ///< events, again after going back too
-    std::uint64_t went_back = 0;   ///< for late events
-    std::uint64_t from_start = 0;  ///< of these, to the very beginning
-    bool from_snapshot = false;    ///< it began with a snapshot
+    std::uint64_t folded = 0;        ///< events, again after going back too
+    std::uint64_t went_back = 0;     ///< for late events
+    std::uint64_t out_of_order = 0;  ///< could not, since what lies after them is trimmed away: folded as they came
+    std::uint64_t from_start = 0;    ///< of these, to the very beginning
+    bool from_snapshot = false;      ///< it began with a snapshot
 };
 
 namespace detail {
 
 /// A projection whose types are not known. All functions are called by one thread at a time.
 struct FoldParts {
-    std::function<RawPage(const Version& from, std::size_t limit)> read;
+    std::function<RawPage(const Cursor& from, std::size_t limit)> read;
     std::any initial;
     std::function<void(std::any& state, const RawEvent& event)> fold;
     std::function<std::string(const std::any& state)> encode;  ///< empty: no snapshots
@@ -112,7 +113,7 @@ class Projection {
     Projection(const Events<T>& events, S initial, F fold, ProjectionOptions options = {}) : events_(events) {
         detail::FoldParts parts;
         const auto copies = options.any_order ? detail::Copies::unseen : detail::Copies::first;
-        parts.read = [events, copies](const Version& from, std::size_t limit) {
+        parts.read = [events, copies](const Cursor& from, std::size_t limit) {
             return events.read(from, limit, copies);
         };
         parts.initial = std::move(initial);
@@ -136,7 +137,7 @@ class Projection {
     [[nodiscard]] Subscription follow() const {
         return events_.on_append([fold = fold_] { detail::update(*fold); });
     }
-    /// Forgets all and folds from the first event.
+    /// Forgets all and folds from the first event. Throws Errc::trimmed where that is gone.
     void rebuild() const { detail::rebuild(*fold_); }
     /// Keeps state and cursor in the snapshot store, in one write. Throws Errc::invalid_argument where there is no
     /// store or S has no Codec, and what the store throws. Kept elsewhere than in `Node::snapshots`, a snapshot may

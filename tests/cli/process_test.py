@@ -121,6 +121,21 @@ class Verbs(unittest.TestCase):
             self.assertRegex(ran.err, r"\Astarling: [^\n]+\n\Z", arguments)
         return ran
 
+    def test_trim(self):
+        for number in range(1, 6):
+            self.check(["append", "log", str(number)], "")
+        cursor = self.nodes.json("a", "since", "log")["cursor"]
+        self.check(["append", "log", "6", "7"], "")
+        self.check(["trim", "log"], "", USAGE)
+        self.check(["trim", "log", "--keep", "-3"], "", USAGE)
+        self.check(["trim", "log", "--keep", "1"], "")
+        self.check(["since", "log"], "7\n")
+        told = self.check(["since", "log", "--cursor", cursor], "", INPUT).err
+        self.check(["since", "log", "--cursor", re.search(r"nothing is ([\w-]+)", told).group(1)], "7\n")
+        self.check(["trim", "log", "--older-than", "0"], "")
+        self.check(["since", "log"], "")
+        self.check(["keys"], "")
+
     def test_maps(self):
         self.check(["put", "stock", "bolts", "40"], "")
         self.check(["put", "stock", "nuts", '{"count": 7, "bin": [1, 2]}'], "")

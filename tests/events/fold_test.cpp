@@ -43,11 +43,11 @@ class Folding {
     }
     void open() {
         detail::FoldParts parts;
-        parts.read = [this](const starling::Version& from, std::size_t limit) {
+        parts.read = [this](const Cursor& cursor, std::size_t limit) {
             story_->settle(peer_);
             const auto& state = story_->mesh.state(peer_);
-            return raw_page(state,
-                            read_feed(state, {"orders/", true, detail::to_inner(from), limit, options_.any_order}));
+            return raw_page(state, read_feed(state, {"orders/", true, detail::to_inner(cursor.version()), limit,
+                                                     options_.any_order}));
         };
         parts.initial = Names();
         parts.fold = [this](std::any& state, const detail::RawEvent& event) {
