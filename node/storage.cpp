@@ -3,7 +3,6 @@
 #include "crdt/assert.hpp"
 #include "node/convert.hpp"
 #include "node/network.hpp"
-#include "store/files.hpp"
 
 namespace starling::detail {
 
@@ -88,15 +87,13 @@ void Storage::drain() {
 }
 
 store::Outcome<bool> Storage::backup(const std::string& path) {
-    std::future<store::Outcome<bool>> done;
-    {
-        const std::lock_guard lock(mutex_);
-        if (stopping_) return store::StoreFault{store::StoreFaultCode::failed, "the node is closed"};
-        copies_.push_back({path, {}});
-        done = copies_.back().done.get_future();
-    }
+    std::optional<store::Outcome<bool>> outcome;
+    std::unique_lock lock(mutex_);
+    if (stopping_) return store::StoreFault{store::StoreFaultCode::failed, "the node is closed"};
+    copies_.push_back({path, &outcome});
     changed_.notify_all();
-    return done.get();
+    changed_.wait(lock, [&] { return outcome.has_value(); });
+    return std::move(*outcome);
 }
 
 StorageFigures Storage::figures() const {
@@ -193,29 +190,16 @@ bool Storage::copy_some() {
         copy->backup.emplace(std::move(*begun));
     }
     const auto more = copy->backup->step(copy_step_pages);
-    if (!more) {
-        copy->backup.reset();
-        store::remove_file(copy->path);
-        end_copy(more.fault());
-    } else if (!*more) {
-        copy->backup.reset();
-        end_copy(true);
-    }
+    if (!more || !*more) end_copy(more ? store::Outcome<bool>(true) : more);
     return true;
 }
 
+/// Of the first; one that is not complete leaves no file.
 void Storage::end_copy(const store::Outcome<bool>& outcome) {
-    std::optional<Copy> copy;
-    {
-        const std::lock_guard lock(mutex_);
-        copy.emplace(std::move(copies_.front()));
-        copies_.pop_front();
-    }
-    if (copy->backup) {  // it was under way
-        copy->backup.reset();
-        store::remove_file(copy->path);
-    }
-    copy->done.set_value(outcome);
+    const std::lock_guard lock(mutex_);
+    *copies_.front().outcome = outcome;
+    copies_.pop_front();
+    changed_.notify_all();
 }
 
 void Storage::refresh(bool now) {

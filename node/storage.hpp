@@ -5,7 +5,6 @@
 #include <condition_variable>
 #include <deque>
 #include <filesystem>
-#include <future>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -63,7 +62,7 @@ class Storage {
   private:
     struct Copy {
         std::string path;
-        std::promise<store::Outcome<bool>> done;
+        std::optional<store::Outcome<bool>>* outcome;  ///< of who waits for it
         std::optional<store::Backup> backup = {};
     };
     void run();

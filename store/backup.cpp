@@ -30,6 +30,8 @@ struct Backup::Impl {
     bool done = false;
     ~Impl() {
         if (backup != nullptr) sqlite3_backup_finish(backup);
+        into = {};  // closes it
+        if (!done && !path.empty()) remove_file(partial_of(path));
     }
 };
 
@@ -43,10 +45,11 @@ Outcome<bool> Backup::step(int pages) {
     if (code == SQLITE_OK) return true;
     const auto ended = sqlite3_backup_finish(std::exchange(impl_->backup, nullptr));
     if (code != SQLITE_DONE || ended != SQLITE_OK) return impl_->into.fault();
-    impl_->into = {};  // closes it
+    impl_->into = {};
+    if (!impl_->path.empty()) {
+        if (auto named = rename_new_file(partial_of(impl_->path), impl_->path); !named) return named;
+    }
     impl_->done = true;
-    if (impl_->path.empty()) return false;
-    if (auto named = rename_new_file(partial_of(impl_->path), impl_->path); !named) return named;
     return false;
 }
 
@@ -65,7 +68,10 @@ Outcome<Backup> Store::backup(const std::string& path) {
     if (vfs_) return Backup::begin(database_, path, vfs_->name());
     if (auto made = begin_partial(path); !made) return made.fault();
     auto begun = Backup::begin(database_, partial_of(path), {});
-    if (begun) begun->impl_->path = path;
+    if (begun)
+        begun->impl_->path = path;
+    else
+        remove_file(partial_of(path));
     return begun;
 }
 

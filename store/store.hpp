@@ -45,7 +45,8 @@ class Backup {
     ~Backup();
     Backup(Backup&&) noexcept;
     Backup& operator=(Backup&&) = delete;
-    /// False when it is complete and durable. After a fault the copy is to be deleted.
+    /// False when it is complete and durable. After a fault a copy on a virtual disk is to be deleted; others leave no
+    /// file unless they are complete.
     Outcome<bool> step(int pages = 256);
     static constexpr int all_pages = -1;
 

@@ -53,7 +53,7 @@ crdt::Result<peer::Commit> Reference::write(starling::gossip::Now, const std::fu
     own_.push_back(number);
     effects_.persist.push_back(messages_->all.back());
     counters_.body_bytes_applied += payload_bytes;
-    return peer::Commit{{}, {}, true};
+    return peer::Commit{{}, true, {{key_, 1}, written_}};
 }
 
 bool Reference::take(std::uint32_t number) {
