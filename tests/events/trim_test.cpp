@@ -1,5 +1,6 @@
 // Trimming: what is gone everywhere, who is told, and what is left of those who read on.
 #include <thread>
+#include <utility>
 
 #include "tests/node/pair.hpp"
 
@@ -24,7 +25,7 @@ std::string why(const auto& call) {
 }
 
 Projection<int, int> sum_of(const Events<int>& events, ProjectionOptions options = {}) {
-    return {events, 0, [](int& sum, const auto& event) { sum += event.value; }, options};
+    return {events, 0, [](int& sum, const auto& event) { sum += event.value; }, std::move(options)};
 }
 
 }  // namespace
