@@ -1,5 +1,4 @@
 #include <malloc.h>
-#include <unistd.h>
 
 #include <starling/starling.hpp>
 
@@ -12,13 +11,6 @@ constexpr std::size_t batch_events = 64;
 
 starling::Options alone(const fs::path& path) {
     return {.dir = path, .listen_address = "127.0.0.1", .discovery = false};
-}
-
-std::size_t resident_bytes() {
-    std::ifstream statm("/proc/self/statm");
-    std::size_t pages = 0, resident = 0;
-    statm >> pages >> resident;
-    return resident * std::size_t(::sysconf(_SC_PAGESIZE));
 }
 
 Figure events_figure(const std::string& what, double rate) {
