@@ -147,6 +147,8 @@ Json answer_of(const Node& node, const std::string& op, const Json& request, con
 namespace {
 
 Json trim(const Node& node, const Json& request, Commit& commit) {
+    if (!request.contains("keep") && !request.contains("older_than_s"))
+        return error_answer(error_code::usage, "say what stays: \"keep\" or \"older_than_s\"");
     auto key = text_in(request, "journal");
     Result<std::int64_t> keep = request.contains("keep") ? integer_in(request, "keep") : Result(INT64_MAX);
     Result<std::int64_t> age_s =

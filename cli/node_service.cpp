@@ -1,6 +1,5 @@
 #include "cli/node_service.hpp"
 
-#include <thread>
 #include <unistd.h>
 
 #include "cli/data_operations.hpp"
@@ -69,9 +68,13 @@ Json NodeService::answer(const Json& request, ClientSession& session) {
 }
 
 Json NodeService::dispatch(const std::string& op, const Json& request, ClientSession& session) {
+    const auto wait = request.find("durable");
+    if (wait != request.end() && !wait->is_boolean())
+        return error_answer(error_code::usage, "\"durable\" must be true or false");
     Commit commit;
     if (auto answer = run_write(node_, op, request, commit)) {
-        if (request.value("durable", true)) session.before_answer = [commit] { return not_durable(commit); };
+        const bool waits = wait == request.end() || wait->get<bool>();
+        if (waits) session.before_answer = [commit] { return not_durable(commit); };
         return std::move(*answer);
     }
     if (auto answer = run_read(node_, op, request)) return std::move(*answer);
@@ -105,11 +108,13 @@ Json NodeService::watch(const Json& request, ClientSession& session) const {
     return ok_answer();
 }
 
-/// The copy is made beside all other requests; {"copied":…} or an error follows the answer when it is done.
-Json NodeService::backup(const Json& request, ClientSession& session) const {
+/// The copy is made beside all other requests, whoever hangs up; {"copied":…} or an error follows the answer when it is
+/// done.
+Json NodeService::backup(const Json& request, const ClientSession& session) {
     auto file = text_in(request, "file");
     if (!file) return bad_request(file);
-    auto copy = [this, file = *file, outbox = session.outbox] {
+    if (copying_.exchange(true)) return error_answer(error_code::unavailable, "another copy is being made: try again");
+    copier_ = std::jthread([this, file = *file, outbox = session.outbox] {
         try {
             node_.backup(file);
             Json done = ok_answer();
@@ -118,8 +123,8 @@ Json NodeService::backup(const Json& request, ClientSession& session) const {
         } catch (const Error& error) {
             outbox->push(error_answer(code_of(error.errc()), error.what()));
         }
-    };
-    session.held.push_back(std::make_shared<std::jthread>(std::move(copy)));
+        copying_ = false;
+    });
     return ok_answer();
 }
 

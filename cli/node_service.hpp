@@ -1,9 +1,10 @@
 // The operations that a running node offers on its control socket.
 #pragma once
 
-#include <functional>
+#include <atomic>
 #include <set>
 #include <string>
+#include <thread>
 
 #include <starling/starling.hpp>
 
@@ -13,7 +14,8 @@
 namespace starling::cli {
 
 /// Answers requests on a node. Thread rule: one thread calls answer(); `node` outlives the service and the sessions
-/// that it answered.
+/// that it answered. A copy that is under way ends before the service does: close the node first, which ends it at
+/// once.
 class NodeService {
   public:
     explicit NodeService(const Node& node) : node_(node) {}
@@ -27,13 +29,15 @@ class NodeService {
   private:
     Json dispatch(const std::string& op, const Json& request, ClientSession& session);
     Json watch(const Json& request, ClientSession& session) const;
-    Json backup(const Json& request, ClientSession& session) const;
+    Json backup(const Json& request, const ClientSession& session);
     Json fault(const Json& request);
     crdt::Result<NodeId> node_named(const std::string& text) const;
 
     const Node& node_;
     std::set<NodeId> blocked_;
     bool stop_wanted_ = false;
+    std::atomic<bool> copying_{false};
+    std::jthread copier_;
 };
 
 }  // namespace starling::cli

@@ -73,6 +73,7 @@ void serve(Node& node, ControlServer& server) {
         if (service.stop_wanted()) server.stop();
         return answer;
     });
+    node.close();  // before the server hangs up, which 'starling stop' waits for
 }
 
 /// A directory without a mesh is more often mistyped than meant, and a new mesh would never meet the others.
@@ -130,7 +131,6 @@ int run_up(const UpOptions& options) {
         if (!server) return complain(exit_machine, server.fault().what);
         print_ready(node, options);
         serve(node, **server);
-        node.close();  // before the server hangs up, which 'starling stop' waits for
         return exit_ok;
     } catch (const Error& error) {
         return complain(error);

@@ -122,7 +122,7 @@ Core::Core(const Options& options, Parts parts)
       snapshots_(std::move(parts.snapshots)),
       unstored_bytes_max_(options.unstored_bytes_max),
       watchers_(std::make_shared<Watchers>([log = log_](const std::string& line) { log(LogLevel::error, line); })),
-      storage_(parts.store ? std::make_unique<Storage>(static_cast<StorageDriver&>(*this), std::move(parts.store), log_)
+      storage_(parts.store ? std::make_unique<Storage>(static_cast<StorageDriver&>(*this), std::move(parts.store))
                            : nullptr),
       network_(std::make_unique<Network>(static_cast<NetworkDriver&>(*this), std::move(parts.transport), log_)) {}
 

@@ -85,7 +85,7 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     bool wait_durable(const crdt::Dot& last, std::chrono::milliseconds timeout);
     std::future<void> when_durable(const crdt::Dot& last);
     void backup(const std::filesystem::path& file);
-    /// Of a projection. Throws Errc::too_large, closed.
+    /// Of a projection. Both throw Errc::nested_transaction inside `transact`; the first too_large, closed.
     void keep_snapshot(std::string_view name, std::string bytes);
     std::optional<std::string> snapshot(std::string_view name) const;
 

@@ -2,7 +2,6 @@
 // writers when it fails.
 #include <algorithm>
 
-#include "crdt/assert.hpp"
 #include "node/convert.hpp"
 #include "node/core.hpp"
 
@@ -108,6 +107,7 @@ bool Core::wait_durable(const crdt::Dot& last, std::chrono::milliseconds timeout
 
 std::future<void> Core::when_durable(const crdt::Dot& last) {
     if (!storage_) throw Error(Errc::not_durable);
+    if (inside_transaction()) throw Error(Errc::would_deadlock);
     const std::lock_guard lock(mutex_);
     promised_.push_back({last, {}});
     auto future = promised_.back().promise.get_future();

@@ -17,7 +17,7 @@ namespace starling {
 namespace {
 
 constexpr std::size_t tail_page_events = 4096;  // given to a tail at once
-constexpr std::size_t trim_entries_max = 4096;  // of one transaction, which is bounded in bytes
+constexpr std::size_t trim_entries_max = 1024;  // of one transaction, which has room for the largest mark beside
 
 /// The key that a field holds; empty for nil, and for what no node of ours writes.
 std::string key_in(crdt::BytesView field) {

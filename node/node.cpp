@@ -201,7 +201,7 @@ void Node::backup(const std::filesystem::path& file, std::error_code& error) con
 }
 
 std::shared_ptr<SnapshotStore> Node::snapshots() const {
-    return detail::snapshots_of(handle_core("snapshots"));
+    return detail::snapshots_of(open_core());
 }
 
 // -- the mesh

@@ -1,6 +1,5 @@
 #include "node/storage.hpp"
 
-#include "crdt/assert.hpp"
 #include "node/convert.hpp"
 #include "node/network.hpp"
 
@@ -47,8 +46,8 @@ void check_store(const std::filesystem::path& dir) {
     if (!verified) throw Error(error_of(verified.fault()));
 }
 
-Storage::Storage(StorageDriver& driver, std::unique_ptr<store::Store> store, Log log)
-    : driver_(driver), log_(std::move(log)), store_(std::move(store)) {
+Storage::Storage(StorageDriver& driver, std::unique_ptr<store::Store> store)
+    : driver_(driver), store_(std::move(store)) {
     refresh(true);
 }
 

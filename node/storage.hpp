@@ -12,7 +12,8 @@
 #include <string>
 #include <thread>
 
-#include "node/log.hpp"
+#include <starling/options.hpp>
+
 #include "peer/peer.hpp"
 #include "store/store.hpp"
 
@@ -44,7 +45,7 @@ struct StorageFigures {
 /// are committed in the order they are taken; after a fault that does not pass none is.
 class Storage {
   public:
-    Storage(StorageDriver& driver, std::unique_ptr<store::Store> store, Log log);
+    Storage(StorageDriver& driver, std::unique_ptr<store::Store> store);
     ~Storage();
 
     void start();
@@ -73,7 +74,6 @@ class Storage {
     void refresh(bool now);
 
     StorageDriver& driver_;
-    const Log log_;
     std::thread thread_;
 
     mutable std::mutex mutex_;  // guards what follows, up to the figures

@@ -47,7 +47,8 @@ class STARLING_API Commit {
     void durable(std::error_code& error) const noexcept;
     /// False at the timeout.
     bool durable(std::chrono::milliseconds timeout) const;
-    /// The same for whoever does not want to wait now. The future holds what `durable` would throw.
+    /// The same for whoever does not want to wait now. The future holds what `durable` would throw; not_durable and
+    /// would_deadlock are thrown at once.
     std::future<void> when_durable() const;
 
   private:

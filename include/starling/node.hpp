@@ -152,7 +152,7 @@ class STARLING_API Node {
     void backup(const std::filesystem::path& file) const;
     /// Where projections of this node may keep snapshots: in its directory, never ahead of the data that they were made
     /// from, whatever a crash loses; in memory mode in memory. `save` throws Errc::too_large past snapshot_bytes_max or
-    /// a name of 1,024 bytes, and closed.
+    /// a name of 1,024 bytes, and closed; both calls throw Errc::nested_transaction inside `transact`.
     std::shared_ptr<SnapshotStore> snapshots() const;
     void backup(const std::filesystem::path& file, std::error_code& error) const;
 

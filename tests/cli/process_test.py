@@ -331,6 +331,7 @@ class Verbs(unittest.TestCase):
     def test_garbage_on_the_socket(self):
         for garbage in (b"\n", b"{}\n", b"[" * 100_000 + b"\n", b"\xff\x00\n", b'{"v":1,"op":"put","map":{}}\n',
                         b'{"v":1,"op":"transact","writes":[1]}\n', b'{"v":1,"op":"fault","block":7}\n',
+                        b'{"v":1,"op":"incr","counter":"c","amount":1,"durable":"no"}\n', b'{"v":1,"op":"trim","journal":"j"}\n',
                         b'{"v":1,"op":"nothing"}\n', b'{"v":1,"op":"transact","writes":[{"op":"status"}]}\n'):
             with socket.socket(socket.AF_UNIX) as client:
                 client.settimeout(PATIENCE)

@@ -10,12 +10,6 @@ using namespace starling::test;
 
 namespace {
 
-Options in(const std::filesystem::path& dir) {
-    auto options = quiet();
-    options.dir = dir;
-    return options;
-}
-
 void spoil(const std::filesystem::path& path) {
     std::ofstream(path, std::ios::trunc) << "starling-node rubbish\n";
 }

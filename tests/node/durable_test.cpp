@@ -14,14 +14,8 @@ using namespace starling::test;
 
 namespace {
 
-Options stored(const std::filesystem::path& dir) {
-    auto options = quiet();
-    options.dir = dir;
-    return options;
-}
-
 Options never_flushed(const std::filesystem::path& dir) {
-    auto options = stored(dir);
+    auto options = in(dir);
     options.flush_window = 1h;
     return options;
 }
@@ -51,7 +45,7 @@ TEST_CASE("what was written is there after an open, of every type") {
     Version version;
     std::string fingerprint;
     {
-        const auto node = Node::open(stored(scratch / "d"));
+        const auto node = Node::open(in(scratch / "d"));
         node.counter("bolts").add(7);
         node.set<std::string>("tags").insert("low");
         node.map<std::string, int>("stock").put("nuts", 3);
@@ -64,7 +58,7 @@ TEST_CASE("what was written is there after an open, of every type") {
         version = node.version();
         fingerprint = node.status().fingerprint;
     }
-    const auto node = Node::open(stored(scratch / "d"));
+    const auto node = Node::open(in(scratch / "d"));
     CHECK(node.version() == version);
     CHECK(node.status().fingerprint == fingerprint);
     CHECK(node.counter("bolts").value() == 7);
@@ -104,6 +98,10 @@ TEST_CASE("durable() waits for the disk, not for the window") {
     CHECK_FALSE(again.durable(0ms));
     again.durable();
     CHECK(code_of([&] { node.transact([&](Tx&) { commit.durable(); }); }) == Errc::would_deadlock);
+    CHECK(code_of([&] { node.transact([&](Tx&) { (void)commit.when_durable(); }); }) == Errc::would_deadlock);
+    const auto snapshots = node.snapshots();
+    CHECK(code_of([&] { node.transact([&](Tx&) { snapshots->save("s", {}); }); }) == Errc::nested_transaction);
+    CHECK(code_of([&] { node.transact([&](Tx&) { (void)snapshots->load("s"); }); }) == Errc::nested_transaction);
     CHECK(node.status().store->commits >= 2);
 }
 
@@ -128,7 +126,7 @@ TEST_CASE("durable() is allowed inside a watcher, and says afterwards what becam
 
 TEST_CASE("many writers share a commit") {
     const testing::TemporaryDirectory scratch;
-    const auto node = Node::open(stored(scratch / "d"));
+    const auto node = Node::open(in(scratch / "d"));
     constexpr int writers = 16, writes = 20;
     std::vector<std::thread> threads;
     std::atomic<int> durable{0};
@@ -147,7 +145,7 @@ TEST_CASE("many writers share a commit") {
 
 TEST_CASE("nothing leaves that the disk does not have") {
     const testing::TemporaryDirectory scratch;
-    const auto a = Node::open(stored(scratch / "a"));
+    const auto a = Node::open(in(scratch / "a"));
     auto options = quiet();
     options.mesh = a.join_code();
     const auto b = Node::open(options);
@@ -172,7 +170,7 @@ TEST_CASE("nothing leaves that the disk does not have") {
 
 TEST_CASE("a backup is made while the node is written to, and is restored under other keys") {
     const testing::TemporaryDirectory scratch;
-    auto node = Node::open(stored(scratch / "d"));
+    auto node = Node::open(in(scratch / "d"));
     node.map<int, std::string>("m").put(0, std::string(100'000, 'x')).durable();
     std::atomic<bool> stop{false};
     std::thread writer([&] {
@@ -193,7 +191,7 @@ TEST_CASE("a backup is made while the node is written to, and is restored under 
     CHECK(code_of([&] { Node::restore(scratch / "empty", scratch / "e"); }) == Errc::store_damaged);
     Node::restore(scratch / "copy", scratch / "e");
     CHECK(Node::check_store(scratch / "e"));
-    const auto other = Node::open(stored(scratch / "e"));
+    const auto other = Node::open(in(scratch / "e"));
     CHECK(other.id() != id);
     CHECK(other.map<int, std::string>("m").contains(0));
     CHECK(code_of([] { lone().backup("x"); }) == Errc::not_durable);
@@ -202,7 +200,7 @@ TEST_CASE("a backup is made while the node is written to, and is restored under 
 TEST_CASE("a damaged store is a named error, and check_store finds it") {
     const testing::TemporaryDirectory scratch;
     {
-        const auto node = Node::open(stored(scratch / "d"));
+        const auto node = Node::open(in(scratch / "d"));
         for (int i = 0; i < 500; ++i) node.map<int, std::string>("m").put(i, std::string(100, 'v'));
     }
     CHECK(Node::check_store(scratch / "d"));
@@ -217,18 +215,19 @@ TEST_CASE("a damaged store is a named error, and check_store finds it") {
         }
     }
     CHECK(code_of([&] { (void)Node::check_store(scratch / "d"); }) == Errc::store_damaged);
-    CHECK(code_of([&] { Node::open(stored(scratch / "d")); }) == Errc::store_damaged);
+    CHECK(code_of([&] { Node::open(in(scratch / "d")); }) == Errc::store_damaged);
 }
 
 TEST_CASE("a process that dies keeps what it acknowledged") {
     const testing::TemporaryDirectory scratch;
+    std::int64_t before = 0;  // this round
     for (int round = 1; round <= 5; ++round) {
         int pipe[2];
         REQUIRE(::pipe(pipe) == 0);
         const auto child = ::fork();
         REQUIRE(child >= 0);
         if (child == 0) {
-            const auto node = Node::open(stored(scratch / "d"));
+            const auto node = Node::open(in(scratch / "d"));
             for (std::uint8_t i = 0;; ++i) {
                 node.transact([&](Tx& tx) {
                         tx.add(node.counter("a"), 1);
@@ -246,9 +245,7 @@ TEST_CASE("a process that dies keeps what it acknowledged") {
         REQUIRE(::waitpid(child, nullptr, 0) == child);
         while (::read(pipe[0], &byte, 1) == 1) ++acknowledged;
         ::close(pipe[0]);
-        static std::int64_t before = 0;
-        if (round == 1) before = 0;
-        const auto node = Node::open(stored(scratch / "d"));
+        const auto node = Node::open(in(scratch / "d"));
         const auto value = node.counter("a").value();
         CHECK(value >= before + acknowledged);
         CHECK(value <= before + acknowledged + 1);  // one whose answer never came
@@ -276,7 +273,7 @@ TEST_CASE("a projection goes on from a snapshot in the directory") {
         node.journal<int>("log").append(100);
         CHECK(code_of([&] { store->save("big", std::string(snapshot_bytes_max + 1, 'x')); }) == Errc::too_large);
     }
-    const auto node = Node::open(stored(scratch / "d"));
+    const auto node = Node::open(in(scratch / "d"));
     const auto store = node.snapshots();
     const auto sum = count(node, store);
     CHECK(sum.counters().from_snapshot);

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <filesystem>
 #include <mutex>
 #include <string>
 
@@ -22,6 +23,12 @@ inline Options quiet() {
     Options options;
     options.listen_address = "127.0.0.1";
     options.discovery = false;
+    return options;
+}
+
+inline Options in(const std::filesystem::path& dir) {
+    auto options = quiet();
+    options.dir = dir;
     return options;
 }
 
