@@ -97,12 +97,14 @@ void Transaction::run_next() {
 void Transaction::put(const SlotView& slot, BytesView value) {
     if (slot.type == Type::counter && !mutant(Mutant::counter_takes_all))
         return put_own(slot, value);  // other replicas' entries are theirs (rule 4)
+    if (slot.type == Type::journal) return append(slot.key, slot.field, value);  // whose entries go by trims alone
     if (valid(slot, value) && reserve(put_overhead_bytes + slot.key.size() + slot.field.size() + value.size()))
         enqueue(slot, value, true);
 }
 
 void Transaction::drop(const SlotView& slot) {
     if (slot.type == Type::counter) return fail({FaultCode::refused, "a counter is not erased"});
+    if (slot.type == Type::journal) return fail({FaultCode::refused, "a journal is trimmed, not erased"});
     if (valid(slot, packed_nil())) enqueue(slot, {}, false);
 }
 

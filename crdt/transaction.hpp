@@ -30,13 +30,14 @@ class Transaction {
 
     const State& state() const { return replica_.state(); }
 
-    /// Supersedes the observed entries of the slot, whatever their stamps.
+    /// Supersedes the observed entries of the slot, whatever their stamps; where others' may not be taken (rule 4) it is
+    /// `put_own` for a counter and `append` for a journal.
     void put(const SlotView& slot, BytesView value);
     /// Supersedes the entry of this replica in the slot only (counters).
     void put_own(const SlotView& slot, BytesView value);
     /// Supersedes nothing (journals). `field` is nil, or names what is appended: `State::entries` finds it by that.
     void append(BytesView key, BytesView field, BytesView value);
-    /// Removes the observed entries of the slot.
+    /// Removes the observed entries of the slot. Counters and journals refuse it.
     void drop(const SlotView& slot);
     /// Removes the entries of a journal up to and including `last` in causal order.
     void trim(BytesView key, const Dot& last);

@@ -138,3 +138,23 @@ TEST_CASE("a journal entry that moves when its window is cut loses nothing of th
     a.replica.check();
     reader.check();
 }
+
+TEST_CASE("a put of a journal's entry takes no other's place, and a journal is not erased") {
+    Author writer({{1}, 1});
+    const Slot slot{Type::journal, "j", pack_int(1)};
+    const auto write = [&](const auto& operation) {
+        Transaction tx(writer.replica, writer.clock.next(1));
+        operation(tx);
+        return tx.commit();
+    };
+    for (std::int64_t i = 0; i < 3; ++i) {
+        REQUIRE(write([&](Transaction& tx) { tx.put(slot, pack_int(i)); }));
+        writer.replica.check();
+    }
+    CHECK(writer.replica.state().journal("j").size() == 3);
+    const auto dropped = write([&](Transaction& tx) { tx.drop(slot); });
+    REQUIRE_FALSE(dropped);
+    CHECK(dropped.fault().code == FaultCode::refused);
+    CHECK(writer.replica.state().journal("j").size() == 3);
+    writer.replica.check();
+}
