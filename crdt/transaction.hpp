@@ -30,8 +30,8 @@ class Transaction {
 
     const State& state() const { return replica_.state(); }
 
-    /// Supersedes the observed entries of the slot, whatever their stamps; where others' may not be taken (rule 4) it is
-    /// `put_own` for a counter and `append` for a journal.
+    /// Supersedes the observed entries of the slot, whatever their stamps; where others' may not be taken (rule 4) it
+    /// is `put_own` for a counter and `append` for a journal.
     void put(const SlotView& slot, BytesView value);
     /// Supersedes the entry of this replica in the slot only (counters).
     void put_own(const SlotView& slot, BytesView value);
