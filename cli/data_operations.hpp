@@ -24,6 +24,8 @@ constexpr std::int64_t since_limit_default = 1'000'000;
 Json read_since(const Node& node, const Json& request);
 /// What has changed since a cursor, of all types. Throws starling::Error.
 Json read_changes(const Node& node, const Json& request);
+/// What each of "keys" holds, as writes. Throws starling::Error.
+Json export_keys(const Node& node, const Json& request);
 /// As `read_since`, and what comes then, as lines of the session. Throws starling::Error.
 Json follow_events(const Node& node, const Json& request, ClientSession& session);
 

@@ -110,7 +110,7 @@ std::optional<Json> run_read(const Node& node, const std::string& op, const Json
     static const std::map<std::string_view, Read> reads{
         {"get", get},   {"items", items},     {"count", count},      {"members", members},
         {"has", has},   {"show", show},       {"since", read_since}, {"changes", read_changes},
-        {"keys", keys}, {"explain", explain}, {"synced", synced}};
+        {"keys", keys}, {"explain", explain}, {"synced", synced},    {"export", export_keys}};
     auto at = reads.find(op);
     if (at == reads.end()) return std::nullopt;
     return at->second(node, request);

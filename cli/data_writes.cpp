@@ -77,7 +77,32 @@ Result<Write> rm(const Node& node, const Json& request) {
         [handle = node.set<Value>(*set), element = std::move(*element)](Tx& tx) { tx.remove(handle, element); });
 }
 
+Result<Write> set_flag(const Node& node, const Json& request) {
+    auto key = text_in(request, "flag");
+    if (!key) return key.fault();
+    const auto value = request.find("value");
+    if (value == request.end() || !value->is_boolean())
+        return Fault{FaultCode::malformed, "\"value\" of a flag must be true or false"};
+    return Write([handle = node.flag(*key), on = value->get<bool>()](Tx& tx) {
+        if (on) {
+            tx.enable(handle);
+        } else {
+            tx.disable(handle);
+        }
+    });
+}
+
+Result<Write> set_multi_value(const Node& node, const Json& request) {
+    auto key = text_in(request, "multi_value");
+    auto value = value_in(request, "value");
+    if (!key || !value) return fault_of(key, value);
+    return Write(
+        [handle = node.multi_value<Value>(*key), value = std::move(*value)](Tx& tx) { tx.set(handle, value); });
+}
+
 Result<Write> set(const Node& node, const Json& request) {
+    if (request.contains("flag")) return set_flag(node, request);
+    if (request.contains("multi_value")) return set_multi_value(node, request);
     auto key = text_in(request, "register");
     auto value = value_in(request, "value");
     if (!key || !value) return fault_of(key, value);

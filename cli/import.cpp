@@ -23,6 +23,11 @@ using Clock = std::chrono::steady_clock;
 Result<Json> put_of_line(std::string_view line, const std::string& map, const std::string& key) {
     auto json = parse_json(line);
     if (!json) return json;
+    if (map.empty()) {
+        if (!json->is_object() || !json->contains("op"))
+            return Fault{FaultCode::malformed, "expected a write as 'starling export' prints it; for a map name it"};
+        return json;
+    }
     Json put{{"op", "put"}, {"map", map}};
     if (key.empty()) {
         if (!json->is_array() || json->size() != 2) {
@@ -171,7 +176,7 @@ class Importer {
 std::string so_far(const Importer& importer) {
     const auto last = importer.last_line();
     if (last == 0) return "nothing was imported";
-    std::string puts = " (" + std::to_string(importer.puts()) + " fields)";
+    std::string puts = " (" + std::to_string(importer.puts()) + " writes)";
     if (importer.refused().puts > 0 && last > importer.refused().last) {
         return "the other lines up to " + std::to_string(last) + " were imported" + puts;
     }
@@ -191,7 +196,8 @@ int report_end(const Importer& importer, const ImportReader& reader, const Impor
     if (importer.exit() != exit_ok) {
         return complain(importer.exit(),
                         file + ": " + importer.error() + "; at least " + std::to_string(importer.puts()) +
-                            " fields were imported: import the file again, that changes nothing twice");
+                            " writes were imported" +
+                            (options.map.empty() ? "" : ": import the file again, that changes nothing twice"));
     }
     if (reader.fault()) {
         return complain(exit_input,
@@ -202,8 +208,9 @@ int report_end(const Importer& importer, const ImportReader& reader, const Impor
         std::cout << to_line(
             {{"imported", importer.puts()}, {"lines", reader.line()}, {"seconds", seconds}, {"per_second", rate}});
     } else {
-        std::printf("%llu fields imported into '%s' in %.2f s, %llu a second\n",
-                    static_cast<unsigned long long>(importer.puts()), options.map.c_str(), seconds,
+        const std::string where = options.map.empty() ? "" : " into '" + options.map + "'";
+        std::printf("%llu %s imported%s in %.2f s, %llu a second\n", static_cast<unsigned long long>(importer.puts()),
+                    options.map.empty() ? "writes" : "fields", where.c_str(), seconds,
                     static_cast<unsigned long long>(rate));
     }
     return exit_ok;
@@ -228,7 +235,7 @@ int run_import(const ImportOptions& options) {
     auto client = ControlClient::connect(options.directory);
     if (!client) return complain(exit_no_node, client.fault().what);
     ImportReader reader(standard_input ? std::cin : file, options.map, options.key);
-    ProgressBar bar(size, "fields");
+    ProgressBar bar(size, options.map.empty() ? "writes" : "fields");
     Importer importer(std::move(*client), reader, bar);
     const auto began = Clock::now();
     importer.run();

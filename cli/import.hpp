@@ -1,4 +1,5 @@
-// `starling import`: JSON Lines into a map, many puts a transaction, several transactions under way at once.
+// `starling import`: JSON Lines into a map, or the writes that `starling export` printed; many a transaction, several
+// transactions under way at once.
 #pragma once
 
 #include <cstdint>
@@ -18,13 +19,14 @@ constexpr std::size_t import_batches_under_way = 4;
 
 struct ImportOptions {
     std::filesystem::path directory;
-    std::string map;
+    std::string map;   ///< empty: each line is a write
     std::string file;  ///< "-" is standard input
     std::string key;   ///< the member that names the map's field; empty: each line is [field, value]
     bool json = false;
 };
 
-/// The put that a line stands for. Fault: malformed, without the line's number.
+/// The write that a line stands for: of a map, or any where `map` is empty. Fault: malformed, without the line's
+/// number.
 crdt::Result<Json> put_of_line(std::string_view line, const std::string& map, const std::string& key);
 
 /// A batch of puts and the lines that they came from.

@@ -30,7 +30,7 @@ void add_type_verbs(CLI::App& app,
                     Invocation& invocation);                  ///< incr, count, add, rm, members, set, show
 void add_event_verbs(CLI::App& app, Invocation& invocation);  ///< append, since, replay, changes
 void add_look_verbs(CLI::App& app, Invocation& invocation);   ///< watch, keys, explain
-void add_store_verbs(CLI::App& app, Invocation& invocation);  ///< backup, restore, check
+void add_store_verbs(CLI::App& app, Invocation& invocation);  ///< backup, restore, check, export
 void add_trial_verbs(CLI::App& app, Invocation& invocation);  ///< demo, sim
 
 /// Says why a node refused, from its answer, and returns the exit code for that.

@@ -1,8 +1,11 @@
 #include <iostream>
 #include <memory>
+#include <utility>
 
+#include "cli/exit_codes.hpp"
 #include "cli/import.hpp"
 #include "cli/json_value.hpp"
+#include "cli/messages.hpp"
 #include "cli/verbs.hpp"
 
 namespace starling::cli {
@@ -65,15 +68,23 @@ void add_erase(CLI::App& app, Invocation& invocation) {
 
 void add_import(CLI::App& app, Invocation& invocation) {
     CLI::App& verb = add_verb(app, invocation, "import", "Put each line of a file of JSON Lines into a map");
+    verb.footer(
+        "With one argument it is a FILE that 'starling export' printed, and all that was there is written: into a\n"
+        "mesh without these keys, since counters would count twice.");
     auto options = std::make_shared<ImportOptions>();
     verb.add_option("MAP", options->map, "Key of the map")->required()->check(check_text);
-    verb.add_option("FILE", options->file, "JSON Lines; - is standard input")->required();
-    verb.add_option("--key", options->key,
-                    "Lines are objects, and this member names the map's field; without it lines are [field, value]");
-    verb.callback([&invocation, options] {
-        invocation.run = [&invocation, options] {
+    auto* file = verb.add_option("FILE", options->file, "JSON Lines; - is standard input");
+    auto* key = verb.add_option(
+        "--key", options->key,
+        "Lines are objects, and this member names the map's field; without it lines are [field, value]");
+    verb.callback([&invocation, options, file, key] {
+        invocation.run = [&invocation, options, file, key] {
             options->directory = invocation.directory;
             options->json = invocation.json;
+            if (file->count() == 0) {
+                if (key->count() > 0) return complain(exit_usage, "name the map that --key is for: import MAP FILE");
+                options->file = std::exchange(options->map, {});
+            }
             return run_import(*options);
         };
     });

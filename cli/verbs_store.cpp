@@ -6,6 +6,8 @@
 
 #include "cli/control_client.hpp"
 #include "cli/exit_codes.hpp"
+#include "cli/export.hpp"
+#include "cli/json_value.hpp"
 #include "cli/messages.hpp"
 #include "cli/verbs.hpp"
 
@@ -65,6 +67,16 @@ void add_store_verbs(CLI::App& app, Invocation& invocation) {
     backup.add_option("FILE", *copy, "Made when the copy is complete")->required();
     backup.callback(
         [&invocation, copy] { invocation.run = [&invocation, copy] { return run_backup(invocation, *copy); }; });
+
+    auto prefix = std::make_shared<std::string>();
+    CLI::App& print =
+        add_verb(app, invocation, "export", "Print what the running node holds as JSON Lines, a write a line");
+    print.footer(
+        "'starling import FILE' does these writes again. They are what reads now: 'backup' copies history too.");
+    print.add_option("PREFIX", *prefix, "Beginning of the keys (default: all)")->check(check_text);
+    print.callback([&invocation, prefix] {
+        invocation.run = [&invocation, prefix] { return run_export(invocation.directory, *prefix); };
+    });
 
     CLI::App& restore = add_verb(app, invocation, "restore", "Make a directory hold the data of a backup");
     restore.footer(

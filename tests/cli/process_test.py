@@ -301,7 +301,7 @@ class Verbs(unittest.TestCase):
 
         file.write_text('["a", 1]\n["b", 2]\n["c" 3]\n["d", 4]\n', encoding="utf-8")
         ran = self.check(["import", "wrong", str(file)], "", INPUT)
-        self.assertRegex(ran.err, re.escape(str(file)) + r":3: .*lines 1 to 2 were imported \(2 fields\)")
+        self.assertRegex(ran.err, re.escape(str(file)) + r":3: .*lines 1 to 2 were imported \(2 writes\)")
         self.check(["get", "wrong", "b"], "2\n")
         self.check(["get", "wrong", "d"], "", ABSENT)
 
@@ -310,6 +310,41 @@ class Verbs(unittest.TestCase):
         self.assertRegex(ran.err, r":2: .*lines 1 to 1 were imported")
         self.check(["import", "m", "/nowhere"], "", INPUT)
         self.check(["import", "m", "/tmp"], "", INPUT)
+
+    def test_export_is_what_import_writes_again(self):
+        writes = [["put", "m", "f", '{"a": [1, null, "x"]}'], ["put", "m", "7", "-3"], ["incr", "c", "41"], ["incr", "c"],
+                  ["add", "s", "one"], ["add", "s", "2"], ["set", "r", '{"$hex":"00ff"}'], ["append", "j", "1", "2"],
+                  ["append", "j", "--key", "k1", "3", "4"], ["append", "j", "5"], ["put", "gone", "f", "1"], ["erase", "gone", "f"]]
+        for write in writes:
+            self.assertEqual(OK, self.nodes.run("a", *write).code, write)
+        with socket.socket(socket.AF_UNIX) as control:
+            control.connect(self.nodes.dir("a") + "/control.sock")
+            answers = control.makefile(encoding="utf-8")
+            for request in ({"op": "set", "flag": "on", "value": True},
+                            {"op": "set", "multi_value": "many", "value": "v"}):
+                control.sendall(json.dumps({"v": 1, **request}).encode() + b"\n")
+                while "ok" not in (answer := json.loads(answers.readline())):
+                    pass
+                self.assertTrue(answer["ok"], answer)
+        exported = self.nodes.run("a", "export")
+        self.assertEqual((OK, ""), (exported.code, exported.err))
+        self.assertEqual(12, len(exported.out.splitlines()), exported.out)
+
+        run("init", "--dir", self.nodes.dir("b"))
+        self.assertTrue(self.nodes.up("b", "--no-discovery"))
+        ran = self.nodes.run("b", "import", "-", stdin=exported.out)
+        self.assertEqual(OK, ran.code, ran.err)
+        self.assertEqual(exported.out, self.nodes.run("b", "export").out)
+        self.assertEqual("3\n4\n", "".join(self.nodes.run("b", "since", "j").out.splitlines(True)[2:4]))
+        self.assertIn("appended before", self.nodes.run("b", "append", "j", "--key", "k1", "9").out)
+        self.assertEqual(["m"], sorted({json.loads(line)["map"] for line in self.nodes.run("b", "export", "m").out.splitlines()
+                                        if "map" in json.loads(line)}))
+
+        for text, code in (('{"no": 1}\n', INPUT), ("[1, 2]\n", INPUT), ('{"op": "fly"}\n', INPUT)):
+            ran = self.nodes.run("b", "import", "-", stdin=text)
+            self.assertEqual(code, ran.code, (text, ran.err))
+            self.assertRegex(ran.err, r"\Astarling: standard input:1: [^\n]+\n\Z")
+        self.assertEqual(USAGE, self.nodes.run("b", "import", "-", "--key", "k", stdin="").code)
 
     def test_usage(self):
         for arguments in (["bogus"], [], ["put"], ["put", "m"], ["put", "m", "f", "v", "more"], ["get", "--unknown", "m"],
