@@ -167,15 +167,24 @@ bool Core::look_inside() const {
 
 Commit Core::transact(const std::function<void(Tx&)>& write) {
     if (inside_transaction()) throw Error(Errc::nested_transaction);
-    // Whatever becomes of the transaction: the peer may have begun a life or cut its window before it.
+    // Whatever becomes of the transaction, since the peer may have begun a life or cut its window before it. The
+    // network thread that this wakes needs the lock.
     struct Note {
         Network& network;
-        ~Note() { network.written(); }
-    };
+        bool owed = false;
+        ~Note() {
+            if (owed) network.written();
+        }
+    } note{*network_};
     std::unique_lock lock(mutex_);
     if (storage_) wait_for_the_disk(lock);
     if (closed_) throw Error(Errc::closed);
-    const Note note{*network_};
+    note.owed = true;
+    const auto window = [&] {
+        const auto& replica = peer_->replica();
+        return replica.window_open() ? replica.state().seen(*replica.self()) + 1 : 0;
+    };
+    const auto opened_before = window();
     const Transacting here(*this);
     std::optional<Error> error;
     auto commit = peer_->write(present(), [&](crdt::Transaction& transaction) {
@@ -190,6 +199,8 @@ Commit Core::transact(const std::function<void(Tx&)>& write) {
         change_log_.record(commit->changes, commit->last);
         changed();
     }
+    // Of a window that it knows of, the network thread has nothing to learn.
+    note.owed = opened_before == 0 || window() != opened_before;
     const auto last = to_public(commit->last);
     auto version = commit->wrote ? Version({{last.replica, last.seq}}) : to_public(peer_->version());
     return {std::move(version), commit->wrote, last, shared_from_this()};

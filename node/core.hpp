@@ -29,6 +29,7 @@
 
 #include "node/change_log.hpp"
 #include "node/directory.hpp"
+#include "node/durable_top.hpp"
 #include "node/fair_mutex.hpp"
 #include "node/log.hpp"
 #include "node/network.hpp"
@@ -127,6 +128,7 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     std::optional<Error> why_not_durable(const crdt::Dot& last) const;
     bool settled(const crdt::Dot& last) const;
     void keep_promises();
+    void publish_durable();
     void wait_for_the_disk(std::unique_lock<FairMutex>& lock);
     StoreStatus store_status(const StorageFigures& figures, const peer::Peer& peer) const;
     std::optional<store::Batch> taken(std::optional<store::Batch> batch);
@@ -155,10 +157,10 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     const std::size_t unstored_bytes_max_;
     std::size_t unstored_bytes_ = 0;     // applied or cut, and not committed
     std::size_t taken_bytes_ = 0;        // of those, in the batch that is being committed
-    std::size_t hurried_ = 0;            // wait for the disk: a window that is open is cut for the next batch
     std::vector<Promised> promised_;     // in the order they were asked for
     std::optional<Error> disk_trouble_;  // why nothing can be written
     bool store_closed_ = false;
+    DurableTop durable_top_;  // has a lock of its own
 
     std::shared_ptr<Watchers> watchers_;
     std::mutex closing_;

@@ -25,10 +25,10 @@ std::optional<store::Batch> Core::next_batch() {
     std::optional<store::Batch> batch;
     {
         const std::lock_guard lock(mutex_);
-        const bool cut = hurried_ + promised_.size() > 0 && peer_->replica().window_open();
+        const bool cut = (durable_top_.awaited() || !promised_.empty()) && peer_->replica().window_open();
         if (cut) feed(gossip::Flush{});
         batch = taken(peer_->take_batch(present()));
-        if (!cut) return batch;
+        if (!cut || batch) return batch;  // what the cut brought about goes out when the batch is committed, or refused
     }
     network_->written();
     return batch;
@@ -47,6 +47,7 @@ void Core::committed(store::Place place) {
         unstored_bytes_ -= std::exchange(taken_bytes_, 0);
         feed(gossip::DurableUpTo{place});
         keep_promises();
+        publish_durable();
     }
     network_->written();
 }
@@ -65,6 +66,8 @@ bool Core::disk_refused(const store::StoreFault& fault) {
     peer_->refuse_writes(fault.what);
     keep_promises();
     changed();
+    publish_durable();
+    network_->written();
     return !over;
 }
 
@@ -73,6 +76,14 @@ void Core::disk_recovered() {
     log_(LogLevel::info, "the disk takes writes again");
     disk_trouble_.reset();
     peer_->refuse_writes({});
+    publish_durable();
+}
+
+/// The lock is held.
+void Core::publish_durable() {
+    const auto& self = peer_->replica().self();
+    durable_top_.publish(self ? crdt::Dot{*self, peer_->durable_seen(*self)} : crdt::Dot{},
+                         disk_trouble_ || store_closed_);
 }
 
 // -- waiting for the disk
@@ -93,14 +104,15 @@ bool Core::settled(const crdt::Dot& last) const {
 bool Core::wait_durable(const crdt::Dot& last, std::chrono::milliseconds timeout) {
     if (!storage_) throw Error(Errc::not_durable);
     if (inside_transaction()) throw Error(Errc::would_deadlock);
-    std::unique_lock lock(mutex_);
-    if (!settled(last)) {
-        ++hurried_, ++waiters_;
-        storage_->work();
-        const auto until = std::chrono::steady_clock::now() + std::min<std::chrono::milliseconds>(timeout, wait_max);
-        changed_.wait_until(lock, until, [&] { return settled(last); });
-        --hurried_, --waiters_;
-    }
+    if (durable_top_.covers(last)) return true;
+    const auto until = std::chrono::steady_clock::now() + std::min<std::chrono::milliseconds>(timeout, wait_max);
+    const auto known = [&] {
+        const std::lock_guard lock(mutex_);
+        return settled(last);
+    };
+    const bool in_time = durable_top_.wait(last, until, [&] { storage_->work(); }, known);
+    if (in_time && durable_top_.covers(last)) return true;
+    const std::lock_guard lock(mutex_);
     if (const auto error = why_not_durable(last)) throw Error(*error);
     return peer_->durable(last);
 }
@@ -149,6 +161,7 @@ void Core::store_is_closed() {
     store_closed_ = true;
     keep_promises();
     changed();
+    publish_durable();
 }
 
 void Core::backup(const std::filesystem::path& file) {

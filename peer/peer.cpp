@@ -82,6 +82,9 @@ std::optional<store::Batch> Peer::take_last_batch(gossip::Now now) {
     return impl_->recorder->take_all(now.wall_us);
 }
 
+Seq Peer::durable_seen(const ReplicaId& own) const {
+    return impl_->recorder ? impl_->engine->durable_seen(own) : 0;
+}
 bool Peer::durable(const Dot& own) const {
     return impl_->recorder && own.seq <= impl_->engine->durable_seen(own.replica);
 }

@@ -71,6 +71,8 @@ class Peer {
     std::optional<store::Batch> take_last_batch(gossip::Now now);
     /// Is what took this dot of an own life on the disk? Never in memory mode.
     bool durable(const crdt::Dot& own) const;
+    /// The last such dot of an own life; 0 in memory mode.
+    crdt::Seq durable_seen(const crdt::ReplicaId& own) const;
     /// Something small for the store to keep, with the next batch.
     void keep(store::Item item);
     /// Of the changesets that the store holds for peers.
