@@ -172,6 +172,7 @@ int main(int argc, char** argv) {
                       {"writers-1", writers_1},
                       {"writers-8", writers_8},
                       {"writers-64", writers_64},
+                      {"writers-compacting", writers_compacting},
                       {"events-1m", events_1m},
                       {"events-each", events_each},
                       {"open-100k", open_100k},

@@ -88,6 +88,7 @@ class Raw {
 void writers_1(const Options& options);
 void writers_8(const Options& options);
 void writers_64(const Options& options);
+void writers_compacting(const Options& options);
 /// Of a whole node's journal: append, replay, read back.
 void events_1m(const Options& options);
 void events_each(const Options& options);

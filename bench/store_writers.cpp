@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -86,6 +87,10 @@ double rate(std::size_t threads, double seconds, std::vector<double>& latencies,
     return double(writes) / seconds;
 }
 
+double ms_at(const std::vector<double>& sorted, double share) {
+    return sorted[std::size_t(double(sorted.size() - 1) * share)] * 1e3;
+}
+
 void writers(const bench::Options& options, std::size_t threads) {
     const Directory directory;
     starling::Options node_options{.dir = directory.path / "node", .listen_address = "127.0.0.1", .discovery = false};
@@ -111,9 +116,6 @@ void writers(const bench::Options& options, std::size_t threads) {
     }
     std::sort(ours.begin(), ours.end());
     std::sort(theirs.begin(), theirs.end());
-    const auto ms_at = [](const std::vector<double>& sorted, double share) {
-        return sorted[std::size_t(double(sorted.size() - 1) * share)] * 1e3;
-    };
     const auto commits = double(node.status().store->commits);
     Figure figure{"store", "durable writes, " + std::to_string(threads) + (threads == 1 ? " writer" : " writers"),
                   "rate",  our_rate / turns,
@@ -142,6 +144,55 @@ void writers_8(const bench::Options& options) {
 }
 void writers_64(const bench::Options& options) {
     writers(options, 64);
+}
+
+/// Two nodes in turns: the log of one is as small as it may be, so that each batch drops of it what the one before
+/// added; that of the other only grows.
+void writers_compacting(const bench::Options& options) {
+    constexpr std::size_t threads = 8;
+    constexpr int turns = 10;
+    constexpr std::int64_t keys_each = 512;
+    const double turn_seconds = (options.quick ? 2.0 : 10.0) / turns;
+    const std::string value(value_bytes - 3, 'v');
+    struct Side {
+        Directory directory;
+        Node node;
+        std::vector<double> took;
+        double rate = 0;
+    };
+    std::array<Side, 2> sides;
+    for (std::size_t i = 0; i < sides.size(); ++i) {
+        starling::Options made{
+            .dir = sides[i].directory.path / "node", .listen_address = "127.0.0.1", .discovery = false};
+        made.log_bytes_max = i == 0 ? std::size_t{64} << 10 : std::size_t{4} << 30;
+        sides[i].node = Node::open(made);
+    }
+    for (int turn = 0; turn < turns; ++turn) {
+        for (auto& side : sides) {
+            const auto map = side.node.map<std::int64_t, std::string>("m");
+            std::vector<std::int64_t> next(threads, 0);
+            side.rate += rate(threads, turn_seconds, side.took, [&](std::size_t thread) {
+                map.put(std::int64_t(thread) << 40 | next[thread]++ % keys_each, value).durable();
+            });
+        }
+    }
+    for (auto& side : sides) std::sort(side.took.begin(), side.took.end());
+    auto& [compacting, growing] = sides;
+    Figure figure{"store", "durable writes while the log is compacted, 8 writers",
+                  "p99",   ms_at(compacting.took, 0.99),
+                  "ms",    {},
+                  {},      {}};
+    figure.baseline = Baseline{"a log that only grows", ms_at(growing.took, 0.99)};
+    const auto store = [](const Side& side) { return *side.node.status().store; };
+    figure.params = {{"rate", compacting.rate / turns},
+                     {"growing_rate", growing.rate / turns},
+                     {"write_ms_p50", ms_at(compacting.took, 0.5)},
+                     {"growing_write_ms_p50", ms_at(growing.took, 0.5)},
+                     {"log_bytes", store(compacting).log_bytes},
+                     {"growing_log_bytes", store(growing).log_bytes},
+                     {"file_bytes", store(compacting).file_bytes},
+                     {"growing_file_bytes", store(growing).file_bytes}};
+    print(figure);
 }
 
 }  // namespace starling::bench
