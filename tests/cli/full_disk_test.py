@@ -78,6 +78,18 @@ class FullDisk(unittest.TestCase):
             self.assertEqual(VALUE, self.nodes.run("a", "get", "m", f"k{number}").out.strip(), number)
         self.assertNotEqual(OK, self.nodes.run("a", "get", "m", f"k{kept + 1}").code)
 
+    def test_a_read_only_disk(self):
+        self.assertEqual(OK, self.nodes.run("a", "put", "m", "k", "1").code)
+        self.assertEqual(OK, self.nodes.run("a", "stop").code)
+        self.assertEqual("", mount("-o", "remount,ro", self.disk).stderr)
+        self.assertIsNone(self.nodes.up("a", "--no-discovery"))
+        ran = self.nodes.run("a", "up", "--no-discovery")
+        self.assertEqual((MACHINE, ""), (ran.code, ran.out))
+        self.assertRegex(ran.err, r"\Astarling: [^\n]*[Rr]ead-only[^\n]*\n\Z")
+        self.assertEqual("", mount("-o", "remount,rw", self.disk).stderr)
+        self.assertTrue(self.nodes.up("a", "--no-discovery"))
+        self.assertEqual("1", self.nodes.run("a", "get", "m", "k").out.strip())
+
 
 if __name__ == "__main__":
     why_not = own_mounts()
