@@ -161,9 +161,10 @@ Changes apply_difference(Replica& replica, const Difference& difference) {
         return at == dots.end() ? none : at->second;
     };
     for (const auto& [id, top] : difference.tops) {
-        auto& origin = state.touch(id);
+        const auto* origin = state.origin(id);
+        if (origin == nullptr) continue;  // nothing of it lives
         const auto drop = [&](Seq first, Seq last) {
-            origin.live.each(first, last, [&](Seq, Handle handle) {
+            origin->live.each(first, last, [&](Seq, Handle handle) {
                 if (replica.gathers_) changes.push_back({Slot(state.at(handle).slot()), std::nullopt});
                 state.remove(handle);
             });
@@ -180,9 +181,10 @@ Changes apply_difference(Replica& replica, const Difference& difference) {
         if (!mutant(Mutant::diff_keeps_interval)) each_gap(runs_of(difference.outside, id), base + 1, top.seen, drop);
     }
     // Only what the *present* version does not cover comes in; the rest was removed here meanwhile.
-    const auto before = state.version();
     for (const auto& [dot, loose] : difference.entries) {
-        if (covers(mutant(Mutant::diff_resurrects) ? difference.base : before, dot)) continue;
+        const auto covered =
+            mutant(Mutant::diff_resurrects) ? seen(difference.base, dot.replica) : state.seen(dot.replica);
+        if (dot.seq <= covered) continue;
         const auto handle = state.insert(state.touch(dot.replica), dot.seq, state.hashed(loose.slot), loose.stamp,
                                          loose.depth, loose.value, true);
         if (replica.gathers_) changes.push_back(change_of(state.at(handle)));
@@ -198,16 +200,17 @@ Changes apply_difference(Replica& replica, const Difference& difference) {
     for (const auto& [id, head] : difference.heads) {
         const auto mine = replica.heads_.find(id);
         const bool held = mine != replica.heads_.end() && mine->second == head;
-        if ((head.last > seen(before, id) || held) && merged[id].last < head.last) merged[id] = head;
+        if ((head.last > state.seen(id) || held) && merged[id].last < head.last) merged[id] = head;
     }
     std::erase_if(merged, [](const auto& item) { return item.second.last == 0; });
     replica.heads_ = std::move(merged);
     if (!mutant(Mutant::diff_forgets_depth)) replica.depth_ = std::max(replica.depth_, difference.depth);
     for (const auto& [id, top] : difference.tops) {
-        auto& origin = state.touch(id);
-        const auto stamp = mutant(Mutant::diff_forgets_stamps) ? origin.last_stamp : top.last_stamp;
-        if (top.seen > origin.seen) state.raise(origin, top.seen, stamp);
+        const auto line = state.line(id);
+        const auto stamp = mutant(Mutant::diff_forgets_stamps) ? line.last_stamp : top.last_stamp;
+        if (top.seen > line.seen) state.raise(id, top.seen, stamp);
     }
+    state.rest();
     tidy(changes);
     return changes;
 }

@@ -102,12 +102,12 @@ Bytes encode_state(const Replica& replica) {
     writer.reserve(texts_bytes + state.live_count() * entry_overhead_bytes);
     writer.uint(state_format_now).uint(replica.space()).uint(replica.depth()).uint(state.live_count()).uint(lives);
     Previous previous;
-    state.each_life([&](const ReplicaId& id, Seq seen, Stamp last_stamp) {
-        if (seen == 0) return;
-        writer.replica(id).uint(seen).uint(last_stamp);
+    state.life_table().each([&](const LifeLine& line) {
+        if (line.seen == 0) return;
+        writer.replica(line.id).uint(line.seen).uint(line.last_stamp);
         previous.next_origin();
-        if (const auto* origin = state.origin(id))
-            origin->live.each([&](Seq, Handle handle) { write_entry(writer, state.at(handle), previous); });
+        if (line.origin != nullptr)
+            line.origin->live.each([&](Seq, Handle handle) { write_entry(writer, state.at(handle), previous); });
         writer.uint(origin_end);
     });
     writer.uint(replica.heads().size());
@@ -171,10 +171,13 @@ class StateReader {
         if (seen == 0 || (last_ && !(*last_ < id))) reader_.fail();
         if (!reader_.ok()) return;
         last_ = id;
+        state.raise(id, seen, mutant(Mutant::export_forgets_stamps) ? 0 : last_stamp);
+        auto code = reader_.uint();
+        if (!reader_.ok() || code == origin_end) return;
+        state.rest();
         auto& origin = state.touch(id);
-        state.raise(origin, seen, mutant(Mutant::export_forgets_stamps) ? 0 : last_stamp);
         previous_.next_origin();
-        for (auto code = reader_.uint(); reader_.ok() && code != origin_end; code = reader_.uint()) {
+        for (; reader_.ok() && code != origin_end; code = reader_.uint()) {
             if (code >= entry_codes) reader_.fail();
             read_entry_of(origin, code);
         }
