@@ -174,6 +174,8 @@ int main(int argc, char** argv) {
                       {"writers-64", writers_64},
                       {"events-1m", events_1m},
                       {"events-each", events_each},
+                      {"lives", lives},
+                      {"lives-counting", lives_counting},
                       {"open-100k", open_100k},
                       {"open-1m", open_1m, true}});
 }

@@ -31,7 +31,7 @@ class Loading {
   private:
     struct Chunk {
         NodeKey node{};
-        std::vector<Life> lives;
+        std::uint32_t lives = 0;
     };
     std::optional<ReplicaId> named(OriginNumber number) const;
     Outcome<bool> replay(const Changeset& changeset);
@@ -47,8 +47,10 @@ class Loading {
     Fold fold_;
     std::optional<Mark> mark_;  ///< what the state must come to
     Loaded loaded_;
-    std::vector<Chunk> chunks_{1};  ///< while loading only: who has which number
-    OriginNumber number_ = 0;       ///< of the entry before
+    // While loading only: who has which number. Two arrays, so that their memory leaves no holes.
+    std::vector<Chunk> chunks_{1};
+    std::vector<Life> lives_;  ///< by number
+    OriginNumber number_ = 0;  ///< of the entry before
     std::optional<ReplicaId> id_;
     Origin* origin_ = nullptr;
 };
@@ -80,11 +82,12 @@ Outcome<bool> Loading::chunk(const Statement& row) {
     std::copy(node_bytes.begin(), node_bytes.end(), node.begin());
     auto origin = loaded_.lives.add_chunk(node, lines->size());
     STARLING_ASSERT(origin == chunks_.size() * chunk_lives_max, "chunks come in order");
-    chunks_.push_back({node, {}});
+    chunks_.push_back({node, std::uint32_t(lines->size())});
+    lives_.resize(origin);
     for (const auto& line : *lines) {
+        lives_.push_back(line.life);
         const auto built = builder_.line({node, line.life}, line.seen, line.last_stamp, origin++);
         if (!built) return damaged(built.fault().what);
-        chunks_.back().lives.push_back(line.life);
     }
     return true;
 }
@@ -151,9 +154,9 @@ Outcome<bool> Loading::log_row(const Statement& row) {
 }
 
 std::optional<ReplicaId> Loading::named(OriginNumber number) const {
-    const auto chunk = Lives::chunk_of(number), place = number % chunk_lives_max;
-    if (chunk >= chunks_.size() || place >= chunks_[chunk].lives.size()) return std::nullopt;
-    return ReplicaId{chunks_[chunk].node, chunks_[chunk].lives[place]};
+    const auto chunk = Lives::chunk_of(number);
+    if (chunk >= chunks_.size() || number % chunk_lives_max >= chunks_[chunk].lives) return std::nullopt;
+    return ReplicaId{chunks_[chunk].node, lives_[number]};
 }
 
 /// A state diff leaves gaps in the log: what is before one serves nobody.
