@@ -52,6 +52,7 @@ class Loading {
     std::vector<Life> lives_;  ///< by number
     OriginNumber number_ = 0;  ///< of the entry before
     std::optional<ReplicaId> id_;
+    Seq seen_ = 0;
     Origin* origin_ = nullptr;
 };
 
@@ -106,9 +107,10 @@ Outcome<bool> Loading::entry(const Statement& row) {
     if (number != number_) {
         number_ = number;
         id_ = named(number);
+        seen_ = id_ ? replica_.state().seen(*id_) : 0;
         origin_ = nullptr;
     }
-    if (!id_ || seq > replica_.state().seen(*id_)) {  // of a fold that did not end: the log says it again
+    if (!id_ || seq > seen_) {  // of a fold that did not end: the log says it again
         loaded_.leftover.push_back({number, seq});
         return true;
     }

@@ -132,7 +132,8 @@ void Recorder::begin_fold() {
             folding.touches.push_back({origin, seq, seq <= origin->stored_seen});  // with its pin
             continue;
         }
-        if (seq == 0) raised_.push_back(Lives::chunk_of(origin->stored));
+        // One without a number gets it with the rest of its diff.
+        if (seq == 0 && origin->stored != 0) raised_.push_back(Lives::chunk_of(origin->stored));
         bookkeeping.unpin(*origin);
     }
     auto chunks = std::exchange(raised_, {});
