@@ -86,7 +86,10 @@ class State {
     std::size_t lives() const { return lives_.size(); }
     bool knows(const ReplicaId& id) const { return lives_.find(id).has_value(); }
     /// What is known of a life: 0 where nothing is.
-    Seq seen(const ReplicaId& id) const { return line(id).seen; }
+    Seq seen(const ReplicaId& id) const {
+        const auto* awake = lives_.origin(id);
+        return awake != nullptr ? awake->seen : line(id).seen;
+    }
     Stamp last_stamp(const ReplicaId& id) const { return line(id).last_stamp; }
     LifeLine line(const ReplicaId& id) const { return lives_.find(id).value_or(LifeLine{id}); }
     /// Calls `visit(replica_id, seen, last_stamp)` for every life, in the order of ids. O(lives).
