@@ -92,5 +92,8 @@ void writers_compacting(const Options& options);
 /// Of a whole node's journal: append, replay, read back.
 void events_1m(const Options& options);
 void events_each(const Options& options);
+/// The lives of nodes that restart daily; the same with a counter that every life added to.
+void lives(const Options& options);
+void lives_counting(const Options& options);
 
 }  // namespace starling::bench

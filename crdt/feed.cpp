@@ -66,16 +66,21 @@ class Lane {
     std::size_t at_ = 0;
 };
 
-std::vector<Lane> lanes_of(const State& state, const Version& from, std::uint64_t& dots) {
+/// What sleeps has nothing to read, and joins what is passed over.
+std::vector<Lane> lanes_of(const State& state, const Version& from, Version& passed, std::uint64_t& dots) {
     std::vector<Lane> lanes;
     auto read = from.begin();
-    for (const auto& [id, origin] : state.origins()) {  // both ascend
-        while (read != from.end() && read->first < id) ++read;
-        const Seq seen = read != from.end() && read->first == id ? read->second : 0;
-        if (seen >= origin.seen) continue;
-        dots += origin.seen - seen;
-        lanes.emplace_back(state, origin, seen);
-    }
+    state.life_table().each([&](const LifeLine& line) {  // both ascend
+        while (read != from.end() && read->first < line.id) ++read;
+        const Seq seen = read != from.end() && read->first == line.id ? read->second : 0;
+        if (seen >= line.seen) return;
+        if (line.origin == nullptr) {
+            passed[line.id] = line.seen;
+            return;
+        }
+        dots += line.seen - seen;
+        lanes.emplace_back(state, *line.origin, seen);
+    });
     return lanes;
 }
 
@@ -141,7 +146,8 @@ bool Copies::judge(const Entry& entry) const {
 FeedPage read_feed(const State& state, const FeedQuery& query) {
     FeedPage page;
     std::uint64_t dots = 0;
-    auto lanes = lanes_of(state, query.from, dots);
+    page.next = query.from;
+    auto lanes = lanes_of(state, query.from, page.next, dots);
     if (!filled_from_journals(state, query, dots, lanes)) {
         for (auto& lane : lanes) lane.scan(query);
     }
@@ -160,7 +166,6 @@ FeedPage read_feed(const State& state, const FeedQuery& query) {
         }
         if (lane.head() != nullptr) heads.push(&lane);
     }
-    page.next = query.from;
     for (const auto& lane : lanes) {
         if (lane.taken() > 0) page.next[lane.origin().id] = std::max(page.next[lane.origin().id], lane.taken());
     }

@@ -80,6 +80,9 @@ enum class Mutant : unsigned char {
     journal_keeps_place = 56,    ///< windows: a journal entry moves to where its final depth puts it
     first_run_is_enough = 57,    ///< rule 2: all removed dots are covered, not those of the first run alone
     export_forgets_stamps = 58,  ///< export: a state has each origin's last stamp
+    // -- lives and counters that many lives added to
+    dormant_lives_forget_stamps = 90,  ///< lives: one that sleeps keeps its last stamp
+    counter_sums_only_grow = 91,       ///< counter: a running sum is that of the live entries
     // -- writes that wait for memory
     readers_miss_the_queue = 59,  ///< transactions: whoever reads inside one finds its writes
     put_takes_any_place = 60,     ///< applying: a put takes the place of what its own body removes only

@@ -31,9 +31,9 @@ void Replica::settle() const {
 
 void Replica::begin_life(const ReplicaId& self) {
     STARLING_ASSERT(!window_ && transaction_ == nullptr, "a life begins with the window closed");
-    STARLING_ASSERT(state_.origin(self) == nullptr, "a life is new");
+    STARLING_ASSERT(!state_.knows(self), "a life is new");
     self_ = self;
-    state_.touch(self);
+    state_.begin_life(self);
 }
 
 // -- cutting the window
@@ -95,8 +95,12 @@ std::optional<Changeset> Replica::cut() {
     state_.raise(own, changeset.last(), own.last_stamp + last_offset);
     STARLING_ASSERT(valid_header(changeset), "a changeset of this node is one that others accept");
     took_own(changeset);
-    for (auto* origin : window_->named) origin->named = false;
+    for (auto* origin : window_->named) {
+        origin->named = false;
+        state_.unpin(*origin);
+    }
     window_.reset();
+    state_.rest();
     return changeset;
 }
 
@@ -181,7 +185,7 @@ Handle Replica::superseded(const Changeset& changeset, const Body& body, const H
     return run != runs.end() && run->first <= entry.seq && removable(entry, false, by) ? first : 0;
 }
 
-void Replica::remove_run(Origin& origin, const DotRun& run, bool trim, const Origin& by, Changes& changes) {
+void Replica::remove_run(const Origin& origin, const DotRun& run, bool trim, const Origin& by, Changes& changes) {
     origin.live.each(run.first, run.last(), [&](Seq, Handle handle) {
         const auto& entry = state_.at(handle);
         if (!removable(entry, trim, by)) return;
@@ -215,8 +219,9 @@ Changes Replica::apply(const Changeset& changeset, const Body* body) {
             if (gathers_) changes.push_back(change_of(state_.at(handle)));
         }
         for (const auto& removal : body->removals) {
-            auto& from = removal.place == 0 ? origin : state_.touch(changeset.refs[removal.place - 1]);
-            for (const auto& run : body->runs_of(removal)) remove_run(from, run, removal.trim, origin, changes);
+            const auto* from = removal.place == 0 ? &origin : state_.origin(changeset.refs[removal.place - 1]);
+            if (from == nullptr) continue;  // nothing of it lives
+            for (const auto& run : body->runs_of(removal)) remove_run(*from, run, removal.trim, origin, changes);
         }
     }
     if (body != nullptr || !mutant(Mutant::void_takes_no_dots)) state_.raise(origin, changeset.last(), last_stamp);
@@ -227,6 +232,7 @@ Changes Replica::apply(const Changeset& changeset, const Body* body) {
     }
     heads_[changeset.origin] = {changeset.last(), changeset.depth};
     if (!mutant(Mutant::depth_is_not_learnt)) depth_ = std::max(depth_, changeset.depth);
+    state_.rest();
     tidy(changes);
     return changes;
 }
@@ -250,10 +256,10 @@ void Replica::check() const {
         STARLING_ASSERT(head.last > 0 && head.last <= state_.seen(id), "a head is applied");
         STARLING_ASSERT(head.depth <= depth_, "no head lies deeper than the depth");
     }
-    for (const auto& [id, origin] : state_.origins()) {
-        const Seq top = window_ && id == *self_ ? window_->next - 1 : origin.seen;
+    state_.each_origin([&](const Origin& origin) {
+        const Seq top = window_ && origin.id == *self_ ? window_->next - 1 : origin.seen;
         STARLING_ASSERT(origin.live.top() <= top, "a live entry is covered, or in the window");
-    }
+    });
     if (window_) {
         STARLING_ASSERT(window_->first == state_.seen(*self_) + 1 && window_->next > window_->first,
                         "the window begins where the version ends");

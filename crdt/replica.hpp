@@ -126,7 +126,7 @@ class Replica {
     void settle() const;
     bool removable(const Entry& entry, bool trim, const Origin& by) const;
     Handle superseded(const Changeset& changeset, const Body& body, const HashedSlot& slot, const Origin& by) const;
-    void remove_run(Origin& origin, const DotRun& run, bool trim, const Origin& by, Changes& changes);
+    void remove_run(const Origin& origin, const DotRun& run, bool trim, const Origin& by, Changes& changes);
     Stamp write_puts(BodyWriter& writer, Origin& own, const Changeset& header);
     void write_removals(BodyWriter& writer, Changeset& header);
     void took_own(const Changeset& changeset);

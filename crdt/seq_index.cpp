@@ -23,6 +23,7 @@ SeqIndex::Block* SeqIndex::block_of(Seq seq) const {
 }
 
 Handle SeqIndex::find(Seq seq) const {
+    if (spans_.empty()) return size_ > 0 && seq == single_ ? single_at_ : 0;
     const auto* block = block_of(seq);
     const auto bit = seq % block_seqs;
     return block != nullptr && (block->live >> bit & 1) != 0 ? block->at[bit] : 0;
@@ -47,6 +48,20 @@ SeqIndex::Block& SeqIndex::make_block(std::uint64_t number) {
 }
 
 void SeqIndex::set(Seq seq, Handle handle) {
+    if (spans_.empty()) {
+        if (size_++ == 0) {
+            single_ = seq;
+            single_at_ = handle;
+            return;
+        }
+        STARLING_ASSERT(seq != single_, "a dot names one entry");
+        size_ = 0;
+        set_in_block(single_, single_at_);
+    }
+    set_in_block(seq, handle);
+}
+
+void SeqIndex::set_in_block(Seq seq, Handle handle) {
     const auto number = seq / block_seqs;
     const bool newest = !spans_.empty() && spans_.back().number == number && spans_.back().block != nullptr;
     auto& block = newest ? *spans_.back().block : make_block(number);
@@ -58,6 +73,11 @@ void SeqIndex::set(Seq seq, Handle handle) {
 }
 
 void SeqIndex::clear(Seq seq) {
+    if (spans_.empty()) {
+        STARLING_ASSERT(size_ > 0 && seq == single_, "only a live dot dies");
+        size_ = 0;
+        return;
+    }
     const auto place = lower_bound(seq / block_seqs);
     auto& span = spans_[place];
     const auto bit = std::uint32_t{1} << seq % block_seqs;
@@ -70,6 +90,7 @@ void SeqIndex::clear(Seq seq) {
 }
 
 Seq SeqIndex::top() const {
+    if (spans_.empty()) return size_ > 0 ? single_ : 0;
     for (auto at = spans_.rbegin(); at != spans_.rend(); ++at) {
         if (at->block != nullptr) return at->number * block_seqs + unsigned(std::bit_width(at->block->live)) - 1;
     }
@@ -77,6 +98,10 @@ Seq SeqIndex::top() const {
 }
 
 void SeqIndex::check() const {
+    if (spans_.empty()) {
+        STARLING_ASSERT(size_ <= 1 && empty_ == 0, "more than one live seq is in blocks");
+        return;
+    }
     std::size_t live = 0, empty = 0;
     for (std::size_t i = 0; i < spans_.size(); ++i) {
         STARLING_ASSERT(i == 0 || spans_[i - 1].number < spans_[i].number, "block numbers ascend");

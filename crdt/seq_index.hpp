@@ -1,6 +1,7 @@
 // Which dots of one replica are live, and where their entries are. Seqs come in ascending order and die in any, so they
 // are kept in blocks of 32: a word of live bits and a handle for each. The blocks stand in an array by number; while
-// none is missing a block's place is known by arithmetic.
+// none is missing a block's place is known by arithmetic. Most lives of a node that restarts often leave one live entry
+// or none, so a single seq needs no block.
 #pragma once
 
 #include <algorithm>
@@ -13,8 +14,8 @@
 
 namespace starling::crdt {
 
-/// Invariants: block numbers ascend; a block that is there has a live seq; `size()` is the number of live seqs.
-/// Thread rule: one thread at a time.
+/// Invariants: while there are no blocks at most one seq is live, the single one; block numbers ascend; a block that is
+/// there has a live seq; `size()` is the number of live seqs. Thread rule: one thread at a time.
 class SeqIndex {
   public:
     std::size_t size() const { return size_; }
@@ -26,6 +27,7 @@ class SeqIndex {
     void clear(Seq seq);
     /// A hint: this seq will be found or cleared soon.
     void prefetch_seq(Seq seq) const {
+        if (spans_.empty()) return;
         if (const auto* block = block_of(seq)) {
             prefetch(block);
             prefetch(&block->at[seq % block_seqs]);
@@ -38,6 +40,10 @@ class SeqIndex {
     /// it is at. O(log blocks + blocks touched).
     template <class Visit>
     void each(Seq first, Seq last, Visit visit) const {
+        if (spans_.empty()) {
+            if (size_ > 0 && first <= single_ && single_ <= last) visit(Seq(single_), Handle(single_at_));
+            return;
+        }
         for (auto place = lower_bound(first / block_seqs); place < spans_.size(); ++place) {
             const auto base = spans_[place].number * block_seqs;
             if (base > last) return;
@@ -60,6 +66,8 @@ class SeqIndex {
     /// O(blocks).
     template <class Visit>
     void each_word(Visit visit) const {
+        if (spans_.empty() && size_ > 0)
+            visit(single_ / block_seqs * block_seqs, std::uint32_t{1} << single_ % block_seqs);
         for (const auto& span : spans_) {
             if (span.block != nullptr && span.block->live != 0) visit(span.number * block_seqs, span.block->live);
         }
@@ -81,12 +89,15 @@ class SeqIndex {
     /// The first place whose number is not below `number`.
     std::size_t lower_bound(std::uint64_t number) const;
     Block* block_of(Seq seq) const;
+    void set_in_block(Seq seq, Handle handle);
     Block& make_block(std::uint64_t number);
     void close_gaps();
 
     std::vector<Span> spans_;
-    std::size_t empty_ = 0;  ///< spans without a block
-    std::size_t size_ = 0;
+    std::uint32_t empty_ = 0;  ///< spans without a block
+    std::uint32_t size_ = 0;   ///< no more than there are handles
+    Seq single_ = 0;           ///< where there are no spans
+    Handle single_at_ = 0;
 };
 
 }  // namespace starling::crdt

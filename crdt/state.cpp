@@ -13,32 +13,12 @@ namespace starling::crdt {
 
 namespace {
 
-constexpr std::size_t replica_bytes = 40;
-
-/// The node's key, then the life in big-endian order.
-WideHash hash_of(const ReplicaId& id) {
-    WideHash hash(fingerprint_key, true);
-    char bytes[replica_bytes];
-    std::copy(id.node.begin(), id.node.end(), bytes);
-    for (int i = 0; i < 8; ++i) bytes[32 + i] = char(id.life >> (56 - 8 * i));
-    hash.padded({bytes, sizeof bytes});
-    return hash;
-}
-
-Fingerprint line_hash(WideHash hash, Seq seen) {
-    if (seen == 0) return {};
-    hash.word(seen);
-    return hash.after(replica_bytes + 8);
-}
-
 /// A journal's entries share one slot, unless they have a name of their own.
 bool in_table(const Entry& entry) {
     return entry.type() != Type::journal || entry.field() != packed_nil();
 }
 
 }  // namespace
-
-Origin::Origin(const ReplicaId& its_id) : id(its_id), hash(hash_of(its_id)) {}
 
 Fingerprint entry_hash(const Entry& entry) {
     auto hash = entry.origin->hash;
@@ -49,16 +29,6 @@ Fingerprint entry_hash(const Entry& entry) {
               std::uint64_t(entry.value_size) << 40);
     hash.padded({entry.text(), entry.text_bytes()});
     return hash.after(replica_bytes + 4 * 8 + (entry.text_bytes() + 7) / 8 * 8);
-}
-
-Fingerprint version_line_hash(const ReplicaId& id, Seq seen) {
-    return line_hash(hash_of(id), seen);
-}
-
-Fingerprint version_hash(const Version& version) {
-    Fingerprint sum;
-    for (const auto& [id, seq] : version) sum += version_line_hash(id, seq);
-    return sum;
 }
 
 LooseEntry loose(const Entry& entry) {
@@ -94,41 +64,67 @@ std::vector<Bytes> State::keys(Type type, BytesView prefix) const {
     return found;
 }
 
-const Origin* State::origin(const ReplicaId& id) const {
-    auto at = origins_.find(id);
-    return at == origins_.end() ? nullptr : &at->second;
-}
-
 const Entry* State::find(const Dot& dot) const {
     const auto* from = origin(dot.replica);
     const auto handle = from == nullptr ? 0 : from->live.find(dot.seq);
     return handle == 0 ? nullptr : &arena_.at(handle);
 }
 
-Seq State::seen(const ReplicaId& id) const {
-    const auto* known = origin(id);
-    return known == nullptr ? 0 : known->seen;
+std::int64_t State::counter_value(BytesView key) const {
+    const auto slot = slots_.hashed({Type::counter, key, packed_nil()});
+    if (const auto* kept = counters_.find(key, slot.hash)) return kept->sum.value();
+    CounterSum sum;
+    for (const auto* entry : slots_.find(slot)) sum.add(counter_total(*entry));
+    return sum.value();
+}
+
+Handle State::own_counter(const HashedSlot& slot) const {
+    const auto* kept = counters_.find(slot.slot.key, slot.hash);
+    if (kept != nullptr && slot.slot.type == Type::counter && slot.slot.field == packed_nil()) return kept->own;
+    const auto entries = slots_.find(slot);
+    const auto at = std::find_if(entries.begin(), entries.end(), [&](const auto* e) { return e->origin == own_; });
+    return at == entries.end() ? 0 : at.handle();
+}
+
+Fingerprint State::node_lines(const NodeKey& node) const {
+    const auto at = lives_.nodes().find(node);
+    return at == lives_.nodes().end() ? Fingerprint() : at->second.lines;
 }
 
 Version State::version() const {
     Version version;
-    for (const auto& [id, origin] : origins_) {
-        if (origin.seen > 0) version.emplace_hint(version.end(), id, origin.seen);
-    }
+    each_life([&](const ReplicaId& id, Seq seen, Stamp) {
+        if (seen > 0) version.emplace_hint(version.end(), id, seen);
+    });
     return version;
 }
 
 // -- writing
 // -------------------------------------------------------------------------------------------------------------
 
-Origin& State::touch(const ReplicaId& id) {
-    return origins_.try_emplace(id, id).first->second;
+void State::begin_life(const ReplicaId& self) {
+    if (own_ != nullptr) unpin(*own_);
+    own_ = &touch(self);
+    pin(*own_);
+    counters_.begin_life(own_);
 }
 
-void State::count_in(Origin& origin, const Entry& entry) {
-    const auto hash = entry_hash(entry);
-    origin.sum += hash;
-    fingerprint_ += hash;
+void State::raise(const ReplicaId& id, Seq seen, Stamp last_stamp) {
+    const auto* awake = origin(id);
+    if (!tracks_ || (awake == nullptr && line(id).stored == 0)) return lives_.raise(id, seen, last_stamp);
+    auto& known = touch(id);
+    raise(known, seen, last_stamp);
+    note(known, 0);
+}
+
+void State::note(Origin& origin, Seq seq) {
+    if (!tracks_) return;
+    pin(origin);
+    touched_.push_back({&origin, seq});
+}
+
+void State::count_in(const Entry& entry) {
+    fingerprint_ += entry_hash(entry);
 }
 
 void State::index(Handle handle, const HashedSlot& slot) {
@@ -139,8 +135,9 @@ void State::index(Handle handle, const HashedSlot& slot) {
         at->second.insert(at->second.end(), &entry);  // most are the newest
     }
     if (in_table(entry)) slots_.link(handle, slot);
+    if (CounterSums::counts(entry)) counters_.came(handle, slot.hash);
     origin_of(entry).live.set(entry.seq, handle);
-    if (tracks_) touched_.push_back({&origin_of(entry), entry.seq});
+    note(origin_of(entry), entry.seq);
     ++live_count_;
 }
 
@@ -164,21 +161,23 @@ void State::admit(Handle handle, Handle instead, Origin& origin, Seq seq, std::u
         index(handle, slot);
     } else {
         const auto& old = arena_.at(instead);
+        auto& before = origin_of(old);
         slots_.replace(instead, handle, slot);
-        origin_of(old).live.clear(old.seq);
+        if (CounterSums::counts(entry) && !counters_.empty()) counters_.replaced(instead, handle, slot_hash);
+        before.live.clear(old.seq);
         origin.live.set(seq, handle);
-        if (tracks_) touched_.insert(touched_.end(), {{&origin_of(old), old.seq}, {&origin, seq}});
-        count_out(origin_of(old), old);
+        note(before, old.seq);
+        note(origin, seq);
+        if (before.live.size() == 0) lives_.idle(before);
+        count_out(old);
     }
-    if (sealed) count_in(origin, entry);
+    if (sealed) count_in(entry);
 }
 
-void State::count_out(Origin& origin, const Entry& entry) {
+void State::count_out(const Entry& entry) {
     if (!entry.sealed && !mutant(Mutant::open_window_counts)) return;
     if (mutant(Mutant::fingerprint_only_grows)) return;
-    const auto hash = entry_hash(entry);
-    origin.sum -= hash;
-    fingerprint_ -= hash;
+    fingerprint_ -= entry_hash(entry);
 }
 
 void State::detach(Handle handle) {
@@ -190,16 +189,18 @@ void State::detach(Handle handle) {
         if (at->second.empty() && !mutant(Mutant::empty_journals_stay)) journals_.erase(at);
     }
     if (in_table(entry)) slots_.unlink(handle);
+    if (CounterSums::counts(entry) && !counters_.empty()) counters_.went(handle, slots_.hashed(entry.slot()).hash);
     origin.live.clear(entry.seq);
-    if (tracks_) touched_.push_back({&origin, entry.seq});
+    note(origin, entry.seq);
+    if (origin.live.size() == 0) lives_.idle(origin);
     --live_count_;
-    count_out(origin, entry);
+    count_out(entry);
 }
 
 void State::attach(Handle handle) {
     auto& entry = arena_.at(handle);
     index(handle, slots_.hashed(entry.slot()));
-    if (entry.sealed) count_in(origin_of(entry), entry);
+    if (entry.sealed) count_in(entry);
 }
 
 void State::seal(Handle handle, Depth depth) {
@@ -218,23 +219,14 @@ void State::seal(Handle handle, Depth depth) {
         entry.depth = depth;
     }
     entry.sealed = true;
-    count_in(origin_of(entry), entry);
-}
-
-void State::raise(Origin& origin, Seq seen, Stamp last_stamp) {
-    STARLING_ASSERT(seen >= origin.seen, "a version never goes back");
-    const auto line = line_hash(origin.hash, seen);
-    if (!mutant(Mutant::version_hash_only_grows)) version_hash_ -= origin.version_line;
-    version_hash_ += line;
-    origin.version_line = line;
-    origin.seen = seen;
-    origin.last_stamp = last_stamp;
+    count_in(entry);
 }
 
 // -- check
 // ---------------------------------------------------------------------------------------------------------------
 
-void State::check_origin(const Origin& origin) const {
+/// The sum of its sealed entries.
+Fingerprint State::check_origin(const Origin& origin) const {
     Fingerprint sum;
     origin.live.check();
     origin.live.each([&](Seq seq, Handle handle) {
@@ -245,31 +237,45 @@ void State::check_origin(const Origin& origin) const {
             STARLING_ASSERT(journal(entry.key()).contains(&entry), "a live entry is in its journal");
         }
         if (!in_table(entry)) return;
-        const auto in_slot = entries(entry.slot());
+        const auto slot = hashed(entry.slot());
+        const auto in_slot = entries(slot);
         STARLING_ASSERT(std::find(in_slot.begin(), in_slot.end(), &entry) != in_slot.end(),
                         "a live entry is in its slot");
+        if (!CounterSums::counts(entry) || counters_.find(entry.key(), slot.hash) != nullptr) return;
+        STARLING_ASSERT(std::size_t(std::distance(in_slot.begin(), in_slot.end())) <= CounterSums::narrow_max,
+                        "a counter of many entries has its sum");
     });
-    STARLING_ASSERT(sum == origin.sum, "an origin's sum is that of its live entries");
-    STARLING_ASSERT(origin.version_line == version_line_hash(origin.id, origin.seen), "a line's hash is kept");
+    return sum;
+}
+
+void State::check_counters() const {
+    counters_.each([&](BytesView key, std::uint32_t hash, const CounterSums::Kept& kept) {
+        const auto slot = slots_.hashed({Type::counter, key, packed_nil()});
+        CounterSums::Kept naive;
+        const auto in_slot = slots_.find(slot);
+        for (auto at = in_slot.begin(); at != in_slot.end(); ++at, ++naive.entries) {
+            naive.sum.add(counter_total(**at));
+            if ((*at)->origin == own_) naive.own = at.handle();
+        }
+        STARLING_ASSERT(slot.hash == hash && kept == naive, "a counter's sum is that of its entries");
+    });
 }
 
 void State::check() const {
-    Fingerprint total, versions;
+    Fingerprint total;
     std::size_t live = 0, indexed = slots_.check();
-    for (const auto& [id, origin] : origins_) {
-        STARLING_ASSERT(id == origin.id, "an origin is filed under its name");
-        check_origin(origin);
-        total += origin.sum;
-        versions += origin.version_line;
+    lives_.check();
+    check_counters();
+    lives_.each_origin([&](const Origin& origin) {
+        total += check_origin(origin);
         live += origin.live.size();
-    }
+    });
     for (const auto& [key, entries] : journals_) {
         STARLING_ASSERT(!entries.empty(), "no journal is empty");
         indexed += std::size_t(std::ranges::count_if(entries, [](const auto* entry) { return !in_table(*entry); }));
     }
     STARLING_ASSERT(live == indexed && live == live_count_, "the indexes hold the live entries and nothing else");
     STARLING_ASSERT(total == fingerprint_, "the fingerprint is the sum of the live entries");
-    STARLING_ASSERT(versions == version_hash_, "the version hash is the sum of the seen seqs");
 }
 
 }  // namespace starling::crdt

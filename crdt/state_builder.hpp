@@ -15,11 +15,13 @@ class StateBuilder {
     explicit StateBuilder(Replica& replica);
 
     void reserve(std::size_t entries) { replica_.state_.reserve(entries); }
-    /// What the version says of a replica, before its entries. The origin, for the bookkeeping of the store.
-    Result<Origin*> line(const ReplicaId& id, Seq seen, Stamp last_stamp);
+    /// What the version says of a replica, before its entries, and its number in the store.
+    Result<bool> line(const ReplicaId& id, Seq seen, Stamp last_stamp, std::uint32_t stored);
+    /// A replica that `line` told of, to be given an entry next. It stays while it has one.
+    Origin& origin(const ReplicaId& id);
     /// The greatest depth applied, before entries and heads.
     Result<bool> depth(Depth depth);
-    /// A live entry of an origin that `line` returned, with a seq that it covers.
+    /// A live entry, with a seq that its origin covers.
     Result<bool> entry(Origin& origin, Seq seq, const SlotView& slot, Stamp stamp, Depth depth, BytesView value);
     Result<bool> head(const ReplicaId& id, const Head& head);
 

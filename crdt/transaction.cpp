@@ -156,6 +156,7 @@ bool Transaction::note_removed(Handle handle, bool trim) {
             return false;
         }
         origin.named = true;
+        replica_.state_.pin(origin);
         window.named.push_back(&origin);
     }
     const bool named = (other || entry.seq < window.first) && !mutant(Mutant::removals_are_forgotten);
@@ -173,14 +174,9 @@ bool Transaction::remove(Handle handle, bool trim) {
 // -- what needs no queue
 // --------------------------------------------------------------------------------------------------
 
-Handle Transaction::own(const SlotEntries& entries) const {
-    const auto at = std::find_if(entries.begin(), entries.end(), [&](const auto* e) { return e->origin == &origin_; });
-    return at == entries.end() ? 0 : at.handle();
-}
-
 const Entry* Transaction::own_entry(const HashedSlot& slot) {
     settle();
-    const auto handle = own(replica_.state_.entries(slot));
+    const auto handle = replica_.state_.own_counter(slot);
     return handle == 0 ? nullptr : &replica_.state_.at(handle);
 }
 
@@ -195,7 +191,7 @@ void Transaction::put_own(const HashedSlot& slot, BytesView value) {
                                              slot.slot.field.size() + value.size()))
         return;
     const auto fresh = replica_.state_.make(slot.slot, value);  // first: it may find no memory
-    const auto mine = own(replica_.state_.entries(slot));
+    const auto mine = replica_.state_.own_counter(slot);
     if (mine != 0 && !note_removed(mine, false)) return replica_.state_.release(fresh);
     admit(fresh, mine, slot.hash);
 }
@@ -266,7 +262,10 @@ void Transaction::rollback() {
         if (!mutant(Mutant::rollback_restores_nothing)) replica_.state_.attach(step->entry);
     }
     steps_.clear();
-    for (; window.named.size() > named_before_; window.named.pop_back()) window.named.back()->named = false;
+    for (; window.named.size() > named_before_; window.named.pop_back()) {
+        window.named.back()->named = false;
+        replica_.state_.unpin(*window.named.back());
+    }
     if (opened_window_) replica_.window_.reset();
     replica_.transaction_ = nullptr;
     live_ = false;

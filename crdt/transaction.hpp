@@ -45,7 +45,7 @@ class Transaction {
     /// A slot to be asked for twice.
     HashedSlot hashed(const SlotView& slot) const { return replica_.state_.hashed(slot); }
     void put_own(const HashedSlot& slot, BytesView value);
-    /// This replica's own entry in a slot; nullptr where it has none.
+    /// This replica's own entry in the slot of a counter; nullptr where it has none. Expected O(1).
     const Entry* own_entry(const HashedSlot& slot);
     /// True once an operation has taken a dot.
     bool wrote() { return settle(), next_ > first_; }
@@ -90,7 +90,6 @@ class Transaction {
     void admit(Handle fresh, Handle instead, std::uint32_t slot_hash);
     bool note_removed(Handle handle, bool trim);
     bool remove(Handle handle, bool trim);
-    Handle own(const SlotEntries& entries) const;
     Changes finish();
 
     Replica& replica_;

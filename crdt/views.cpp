@@ -13,10 +13,6 @@ namespace starling::crdt {
 
 namespace {
 
-std::int64_t total_of(const Entry& entry) {
-    return integer_value(entry.value()).value_or(0);
-}
-
 bool newer(const Entry* a, const Entry* b) {
     if (mutant(Mutant::oldest_wins)) std::swap(a, b);
     return std::tie(a->stamp, a->origin->id, a->seq) > std::tie(b->stamp, b->origin->id, b->seq);
@@ -41,21 +37,17 @@ Slot slot_of(Type type, BytesView key, BytesView field) {
 // -------------------------------------------------------------------------------------------------------------
 
 std::int64_t Counter::read(const State& state, BytesView key) {
-    std::int64_t above = 0, below = 0;  // apart, so that the order of the entries cannot matter where they saturate
-    for (const auto* entry : state.entries(slot_view(Type::counter, key))) {
-        const auto total = total_of(*entry);
-        if (mutant(Mutant::counter_reads_one)) return total;
-        auto& sum = total > 0 ? above : below;
-        if (__builtin_add_overflow(sum, total, &sum))
-            sum = total > 0 ? std::numeric_limits<std::int64_t>::max() : std::numeric_limits<std::int64_t>::min();
+    if (mutant(Mutant::counter_reads_one)) {
+        const auto entries = state.entries(slot_view(Type::counter, key));
+        return entries.empty() ? 0 : counter_total(**entries.begin());
     }
-    return above + below;  // of opposite signs: cannot overflow
+    return state.counter_value(key);
 }
 
 void Counter::add(Transaction& tx, BytesView key, std::int64_t amount) {
     const auto slot = tx.hashed(slot_view(Type::counter, key));
     const auto* mine = tx.own_entry(slot);
-    std::int64_t total = mine == nullptr || mutant(Mutant::counter_starts_anew) ? 0 : total_of(*mine);
+    std::int64_t total = mine == nullptr || mutant(Mutant::counter_starts_anew) ? 0 : counter_total(*mine);
     if (__builtin_add_overflow(total, amount, &total))
         return tx.fail({FaultCode::too_large, "the counter would overflow"});
     tx.put_own(slot, pack_int(total));

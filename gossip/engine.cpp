@@ -27,7 +27,7 @@ Engine::Engine(Replica& replica, Clock& clock, EngineOptions options)
       engine_(1 + random_() % UINT32_MAX),
       trees_(limits_.inheritance),
       diffs_(*this, limits_, counters_, node_) {
-    for (const auto& [id, origin] : replica_.state().origins()) rises_.rose(origins_.intern(id));
+    replica_.state().each_life([&](const ReplicaId& id, Seq, Stamp) { rises_.rose(origins_.intern(id)); });
     for (auto& [changeset, at_us] : options.log) log_.append(std::move(changeset), at_us);
     if (options.durable_place) place_ = durable_ = *options.durable_place;
     neighbours_changed();
@@ -203,7 +203,7 @@ void Engine::report(std::string fault) {
 
 void Engine::begin_life() {
     ReplicaId self{node_, random_()};
-    while (replica_.state().origin(self) != nullptr) self.life = random_();
+    while (replica_.state().knows(self)) self.life = random_();
     replica_.begin_life(self);
 }
 

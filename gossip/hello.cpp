@@ -11,7 +11,7 @@ using namespace crdt;
 // --------------------------------------------------------------------------------------------------------------
 
 void Engine::greet(const NodeKey& peer, Link& link) {
-    if (replica_.state().origins().size() <= limits_.hello_lines_unasked_max) return say_hello(peer, link, {});
+    if (replica_.state().lives() <= limits_.hello_lines_unasked_max) return say_hello(peer, link, {});
     cut_window();
     tell_all(link);
     link.summary_due_us = now_.mono_us;
@@ -20,7 +20,8 @@ void Engine::greet(const NodeKey& peer, Link& link) {
 
 /// What is said next on the link tells of everything, in one way or another.
 void Engine::tell_all(Link& link) {
-    for (const auto& [id, origin] : replica_.state().origins()) link.told.seqs.set(origins_.intern(id), origin.seen);
+    replica_.state().each_life(
+        [&](const ReplicaId& id, Seq seen, Stamp) { link.told.seqs.set(origins_.intern(id), seen); });
     link.told_place = rises_.last();
 }
 
@@ -109,11 +110,11 @@ bool Engine::has_the_same(Link& link, const Digest& digest) {
     if (digest.summary->version_hash != replica_.state().version_hash()) return false;
     link.greeted = true;
     link.past.reset();
-    for (const auto& [id, origin] : replica_.state().origins()) {
+    replica_.state().each_life([&](const ReplicaId& id, Seq seen, Stamp) {
         const auto number = origins_.intern(id);
-        link.known.raise(number, id, origin.seen);
-        link.heard.seqs.set(number, origin.seen);
-    }
+        link.known.raise(number, id, seen);
+        link.heard.seqs.set(number, seen);
+    });
     link.heard.number = digest.number;
     link.bookmark = digest.summary->bookmark;
     link.lost_track = false;

@@ -192,7 +192,7 @@ void Engine::apply_now(const WaitingChangeset& waiting) {
     // A window must be able to name all heads when it is cut.
     if (replica_.window_open() && replica_.heads_full()) cut_window();
     auto changes = replica_.apply(*changeset, waiting.body);
-    if (clock_.observe(replica_.state().origin(changeset->origin)->last_stamp, now_.wall_us)) {
+    if (clock_.observe(replica_.state().last_stamp(changeset->origin), now_.wall_us)) {
         ++counters_.clock_warnings;
         report("the clock of " + short_name(changeset->origin.node) + " is more than a minute ahead of this node's");
     }

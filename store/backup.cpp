@@ -86,7 +86,7 @@ Outcome<bool> Store::verify() {
     crdt::Replica replica(space_);
     auto loaded = load(replica);
     if (!loaded) return loaded.fault();
-    loaded->lives.check();
+    loaded->lives.check(replica.state());
     return true;
 }
 

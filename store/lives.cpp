@@ -1,5 +1,7 @@
 #include "store/lives.hpp"
 
+#include <set>
+
 #include "crdt/assert.hpp"
 
 namespace starling::store {
@@ -67,47 +69,67 @@ std::optional<std::vector<LifeLine>> decode_lives(BytesView bytes) {
     return lives;
 }
 
-void Lives::add(Origin& origin) {
-    STARLING_ASSERT(origin.stored == 0, "an origin has one number");
-    auto& chunk = newest_[origin.id.node];
-    if (chunk == 0 || chunks_[chunk].lives.size() == chunk_lives_max) {
-        chunk = next_chunk();
-        chunks_.push_back({origin.id.node, {}});
+Lives::Nodes::value_type& Lives::begin_chunk(const NodeKey& node) {
+    auto& of = *nodes_.try_emplace(node).first;
+    of.second = {next_chunk(), 0};
+    chunks_.push_back(&of);
+    return of;
+}
+
+OriginNumber Lives::add(const NodeKey& node) {
+    auto at = nodes_.find(node);
+    const bool fits = at != nodes_.end() && at->second.lives < chunk_lives_max;
+    auto& newest = fits ? at->second : begin_chunk(node).second;
+    return newest.chunk * chunk_lives_max + newest.lives++;
+}
+
+OriginNumber Lives::add_chunk(const NodeKey& node, std::size_t lives) {
+    STARLING_ASSERT(lives <= chunk_lives_max, "a chunk is within its bounds");
+    auto& newest = begin_chunk(node).second;
+    newest.lives = std::uint32_t(lives);
+    return newest.chunk * chunk_lives_max;
+}
+
+std::vector<ChunkRow> Lives::rows(State& state, const std::vector<std::uint32_t>& chunks) const {
+    std::map<std::uint32_t, std::vector<LifeLine>> lines;
+    std::set<NodeKey> nodes;
+    for (const auto chunk : chunks) {
+        lines[chunk];
+        nodes.insert(chunks_[chunk]->first);
     }
-    auto& lives = chunks_[chunk].lives;
-    origin.stored = chunk * chunk_lives_max + std::uint32_t(lives.size());
-    lives.push_back(&origin);
+    for (const auto& node : nodes) {
+        state.life_table().each_of(node, [&](const crdt::LifeLine& line) {
+            const auto at = line.stored == 0 ? lines.end() : lines.find(chunk_of(line.stored));
+            if (at == lines.end()) return;
+            const auto place = line.stored % chunk_lives_max;
+            if (at->second.size() <= place) at->second.resize(place + 1);
+            at->second[place] = {line.id.life, line.seen, line.last_stamp};
+            if (line.origin != nullptr) LifeTable::writable(*line.origin).stored_seen = line.seen;
+        });
+    }
+    std::vector<ChunkRow> rows;
+    rows.reserve(lines.size());
+    for (const auto& [chunk, of] : lines) rows.push_back({chunk, chunks_[chunk]->first, encode_lives(of)});
+    return rows;
 }
 
-void Lives::add_chunk(const NodeKey& node, std::vector<Origin*> lives) {
-    STARLING_ASSERT(lives.size() <= chunk_lives_max, "a chunk is within its bounds");
-    newest_[node] = next_chunk();
-    auto number = next_chunk() * chunk_lives_max;
-    for (auto* origin : lives) origin->stored = number++;
-    chunks_.push_back({node, std::move(lives)});
-}
-
-Origin* Lives::find(OriginNumber number) const {
-    const auto chunk = chunk_of(number);
-    if (chunk >= chunks_.size() || number % chunk_lives_max >= chunks_[chunk].lives.size()) return nullptr;
-    return chunks_[chunk].lives[number % chunk_lives_max];
-}
-
-ChunkRow Lives::row(std::uint32_t chunk) const {
-    std::vector<LifeLine> lines;
-    for (const auto* origin : chunks_[chunk].lives)
-        lines.push_back({origin->id.life, origin->seen, origin->last_stamp});
-    return {chunk, chunks_[chunk].node, encode_lives(lines)};
-}
-
-void Lives::check() const {
-    for (std::uint32_t chunk = 0; chunk < chunks_.size(); ++chunk) {
-        STARLING_ASSERT(chunks_[chunk].lives.size() <= (chunk == 0 ? 0 : chunk_lives_max), "chunks are bounded");
-        auto number = chunk * chunk_lives_max;
-        for (const auto* origin : chunks_[chunk].lives) {
-            STARLING_ASSERT(origin->stored == number++, "an origin knows its number");
-            STARLING_ASSERT(origin->id.node == chunks_[chunk].node, "a chunk is of one node");
-        }
+void Lives::check(const State& state) const {
+    std::vector<std::uint32_t> lives(chunks_.size());
+    std::set<OriginNumber> numbers;
+    state.life_table().each([&](const crdt::LifeLine& line) {
+        if (line.stored == 0) return;
+        const auto chunk = chunk_of(line.stored);
+        STARLING_ASSERT(chunk < chunks_.size() && chunks_[chunk]->first == line.id.node, "a chunk is of one node");
+        STARLING_ASSERT(numbers.insert(line.stored).second, "a number names one life");
+        ++lives[chunk];
+    });
+    for (std::uint32_t chunk = 1; chunk < chunks_.size(); ++chunk) {
+        const auto& newest = chunks_[chunk]->second;
+        STARLING_ASSERT(newest.chunk >= chunk && lives[chunk] <= chunk_lives_max, "chunks are bounded");
+        STARLING_ASSERT(newest.chunk != chunk || newest.lives == lives[chunk], "the next number is free");
+        const auto first = numbers.lower_bound(chunk * chunk_lives_max);
+        const auto after = numbers.lower_bound(chunk * chunk_lives_max + lives[chunk]);
+        STARLING_ASSERT(std::distance(first, after) == std::ptrdiff_t(lives[chunk]), "numbers have no gaps");
     }
 }
 

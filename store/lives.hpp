@@ -24,29 +24,33 @@ crdt::Bytes encode_lives(const std::vector<LifeLine>& lives);
 /// Nothing where the bytes are not such.
 std::optional<std::vector<LifeLine>> decode_lives(crdt::BytesView bytes);
 
-/// Which origin has which number. Invariants: a chunk holds lives of one node; numbers have no gaps and begin at
-/// `chunk_lives_max`, so that 0 is none; an origin knows its number. Thread rule: that of the replica.
+/// Which numbers are given to the lives of which node. What number a life has, its line in the state says. Invariants:
+/// a chunk holds lives of one node; numbers have no gaps within a chunk and begin at `chunk_lives_max`, so that 0 is
+/// none. Thread rule: that of the replica.
 class Lives {
   public:
-    /// The next number for an origin that has none. O(log nodes).
-    void add(crdt::Origin& origin);
-    /// The next chunk, as it was stored.
-    void add_chunk(const crdt::NodeKey& node, std::vector<crdt::Origin*> lives);
+    /// The next number for a life of this node. O(log nodes).
+    OriginNumber add(const crdt::NodeKey& node);
+    /// The next chunk, as it was stored. The number of its first life.
+    OriginNumber add_chunk(const crdt::NodeKey& node, std::size_t lives);
     std::uint32_t next_chunk() const { return std::uint32_t(chunks_.size()); }
-    /// nullptr where nobody has it. O(1).
-    crdt::Origin* find(OriginNumber number) const;
     static std::uint32_t chunk_of(OriginNumber number) { return number / chunk_lives_max; }
-    /// With the seqs and stamps of now.
-    ChunkRow row(std::uint32_t chunk) const;
-    void check() const;
+    /// These chunks, which ascend, with the seqs and stamps of now. From here on the store holds entries up to what is
+    /// seen now. O(lives of their nodes).
+    std::vector<ChunkRow> rows(crdt::State& state, const std::vector<std::uint32_t>& chunks) const;
+    /// Compares the numbers with the lines of the state. O(lives).
+    void check(const crdt::State& state) const;
 
   private:
-    struct Chunk {
-        crdt::NodeKey node{};
-        std::vector<crdt::Origin*> lives;
+    struct Newest {
+        std::uint32_t chunk = 0;
+        std::uint32_t lives = 0;  ///< in it
     };
-    std::vector<Chunk> chunks_{1};  ///< the first has no lives
-    std::map<crdt::NodeKey, std::uint32_t> newest_;
+    using Nodes = std::map<crdt::NodeKey, Newest>;
+    Nodes::value_type& begin_chunk(const crdt::NodeKey& node);
+
+    Nodes nodes_;
+    std::vector<const Nodes::value_type*> chunks_{nullptr};  ///< whose they are; the first has no lives
 };
 
 }  // namespace starling::store

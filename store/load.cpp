@@ -29,6 +29,11 @@ class Loading {
     Outcome<Loaded> end();
 
   private:
+    struct Chunk {
+        NodeKey node{};
+        std::uint32_t lives = 0;
+    };
+    std::optional<ReplicaId> named(OriginNumber number) const;
     Outcome<bool> replay(const Changeset& changeset);
     void drop_gaps();
     void advance() {
@@ -42,6 +47,13 @@ class Loading {
     Fold fold_;
     std::optional<Mark> mark_;  ///< what the state must come to
     Loaded loaded_;
+    // While loading only: who has which number. Two arrays, so that their memory leaves no holes.
+    std::vector<Chunk> chunks_{1};
+    std::vector<Life> lives_;  ///< by number
+    OriginNumber number_ = 0;  ///< of the entry before
+    std::optional<ReplicaId> id_;
+    Seq seen_ = 0;
+    Origin* origin_ = nullptr;
 };
 
 Outcome<bool> Loading::begin(const std::map<Bytes, Bytes>& items, std::uint64_t log_rows) {
@@ -69,21 +81,22 @@ Outcome<bool> Loading::chunk(const Statement& row) {
     if (!lines || node_bytes.size() != node.size() || number != std::int64_t(loaded_.lives.next_chunk()))
         return damaged("lives cannot be read");
     std::copy(node_bytes.begin(), node_bytes.end(), node.begin());
-    std::vector<Origin*> origins;
+    auto origin = loaded_.lives.add_chunk(node, lines->size());
+    STARLING_ASSERT(origin == chunks_.size() * chunk_lives_max, "chunks come in order");
+    chunks_.push_back({node, std::uint32_t(lines->size())});
+    lives_.resize(origin);
     for (const auto& line : *lines) {
-        auto origin = builder_.line({node, line.life}, line.seen, line.last_stamp);
-        if (!origin) return damaged(origin.fault().what);
-        (*origin)->stored_seen = line.seen;
-        origins.push_back(*origin);
+        lives_.push_back(line.life);
+        const auto built = builder_.line({node, line.life}, line.seen, line.last_stamp, origin++);
+        if (!built) return damaged(built.fault().what);
     }
-    loaded_.lives.add_chunk(node, std::move(origins));
     return true;
 }
 
 Outcome<bool> Loading::heads() {
     for (const auto& [number, head] : fold_.heads) {
-        const auto* origin = loaded_.lives.find(number);
-        if (origin == nullptr || !builder_.head(origin->id, head)) return damaged("a head is not covered");
+        const auto id = named(number);
+        if (!id || !builder_.head(*id, head)) return damaged("a head is not covered");
     }
     return true;
 }
@@ -91,13 +104,19 @@ Outcome<bool> Loading::heads() {
 Outcome<bool> Loading::entry(const Statement& row) {
     const auto number = OriginNumber(row.integer(0));
     const auto seq = Seq(row.integer(1));
-    auto* origin = loaded_.lives.find(number);
-    if (origin == nullptr || seq > origin->seen) {  // of a fold that did not end: the log says it again
+    if (number != number_) {
+        number_ = number;
+        id_ = named(number);
+        seen_ = id_ ? replica_.state().seen(*id_) : 0;
+        origin_ = nullptr;
+    }
+    if (!id_ || seq > seen_) {  // of a fold that did not end: the log says it again
         loaded_.leftover.push_back({number, seq});
         return true;
     }
+    if (origin_ == nullptr) origin_ = &builder_.origin(*id_);
     const SlotView slot{Type(row.integer(2)), row.bytes(5), row.bytes(6)};
-    const auto built = builder_.entry(*origin, seq, slot, Stamp(row.integer(3)), Depth(row.integer(4)), row.bytes(7));
+    const auto built = builder_.entry(*origin_, seq, slot, Stamp(row.integer(3)), Depth(row.integer(4)), row.bytes(7));
     if (!built) return damaged(built.fault().what);
     advance();
     return true;
@@ -111,7 +130,7 @@ Outcome<bool> Loading::replay(const Changeset& changeset) {
     if (replica_.state().seen(changeset.origin) + 1 != changeset.first || replica_.missing(changeset, body))
         return damaged("the log has a gap");
     static_cast<void>(replica_.apply(changeset, body));
-    loaded_.raised.push_back(&replica_.bookkeeping().touch(changeset.origin));
+    loaded_.raised.push_back(changeset.origin);
     return true;
 }
 
@@ -134,6 +153,12 @@ Outcome<bool> Loading::log_row(const Statement& row) {
     loaded_.log.push_back({place, at_us, std::make_shared<const Changeset>(std::move(*changeset))});
     advance();
     return true;
+}
+
+std::optional<ReplicaId> Loading::named(OriginNumber number) const {
+    const auto chunk = Lives::chunk_of(number);
+    if (chunk >= chunks_.size() || number % chunk_lives_max >= chunks_[chunk].lives) return std::nullopt;
+    return ReplicaId{chunks_[chunk].node, lives_[number]};
 }
 
 /// A state diff leaves gaps in the log: what is before one serves nobody.

@@ -24,23 +24,25 @@ Recorder::Recorder(Replica& replica, Loaded loaded, const RecorderLimits& limits
       lives_(std::move(loaded.lives)),
       place_(loaded.place),
       folded_(loaded.folded),
-      raised_(std::move(loaded.raised)),
       leftover_(std::move(loaded.leftover)),
       kept_(loaded.kept.begin(), loaded.kept.end()) {
     for (const auto& kept : kept_) {
         kept_bytes_ += kept.bytes;
         if (kept.place > folded_) unfolded_bytes_ += kept.bytes;
     }
-    for (auto* origin : raised_) {
-        if (origin->stored == 0) lives_.add(*origin);
-    }
+    for (const auto& id : loaded.raised) raised(id);
     replica_.bookkeeping().track(true);
 }
 
+void Recorder::raised(const ReplicaId& id) {
+    auto number = replica_.state().line(id).stored;
+    if (number == 0) replica_.bookkeeping().set_stored(id, number = lives_.add(id.node));
+    if (const auto chunk = Lives::chunk_of(number); raised_.empty() || raised_.back() != chunk)
+        raised_.push_back(chunk);
+}
+
 void Recorder::applied(ChangesetPtr changeset, std::uint64_t wall_us) {
-    auto& origin = replica_.bookkeeping().touch(changeset->origin);
-    if (origin.stored == 0) lives_.add(origin);
-    raised_.push_back(&origin);
+    raised(changeset->origin);
     const auto bytes = row_bytes(*changeset);
     kept_.push_back({++place_, wall_us, bytes});
     kept_bytes_ += bytes;
@@ -51,11 +53,15 @@ void Recorder::applied(ChangesetPtr changeset, std::uint64_t wall_us) {
 void Recorder::replaced() {
     ++place_;
     replaced_ = true;
-    for (const auto& [id, origin] : replica_.state().origins()) {
-        if (origin.seen == 0) continue;
-        auto& known = replica_.bookkeeping().touch(id);
-        if (known.stored == 0) lives_.add(known);
-        raised_.push_back(&known);
+    // Those that the store knows are among what was touched.
+    const auto& table = replica_.state().life_table();
+    std::vector<ReplicaId> unknown;
+    for (const auto& [key, node] : table.nodes()) {
+        unknown.clear();
+        table.each_of(key, [&](const crdt::LifeLine& line) {
+            if (line.seen > 0 && line.stored == 0) unknown.push_back(line.id);
+        });
+        for (const auto& id : unknown) raised(id);
     }
 }
 
@@ -110,27 +116,30 @@ void Recorder::begin_fold() {
     Folding folding;
     const auto& state = replica_.state();
     folding.fold = {place_, state.live_count(), replica_.depth(), {}, {state.version_hash(), state.fingerprint()}};
-    for (const auto& [id, head] : replica_.heads()) folding.fold.heads.emplace_back(state.origin(id)->stored, head);
-    auto touched = replica_.bookkeeping().take_touched();
-    // A transaction that was rolled back touched dots that nothing has taken yet. Whatever takes them touches them
-    // again.
-    std::erase_if(touched, [](const Touched& t) {
-        return t.seq > (mutant(Mutant::folds_take_uncovered) && t.origin->stored != 0 ? seq_max : t.origin->seen);
-    });
+    for (const auto& [id, head] : replica_.heads()) folding.fold.heads.emplace_back(state.line(id).stored, head);
+    auto& bookkeeping = replica_.bookkeeping();
+    auto touched = bookkeeping.take_touched();
     std::sort(touched.begin(), touched.end(), [](const Touched& a, const Touched& b) {
         return std::tie(a.origin->stored, a.seq) < std::tie(b.origin->stored, b.seq);
     });
-    const auto same = [](const Touched& a, const Touched& b) { return a.origin == b.origin && a.seq == b.seq; };
-    touched.erase(std::unique(touched.begin(), touched.end(), same), touched.end());
-    for (const auto& [origin, seq] : touched) folding.touches.push_back({origin, seq, seq <= origin->stored_seen});
-    std::vector<std::uint32_t> chunks;
-    for (auto* origin : std::exchange(raised_, {})) {
-        origin->stored_seen = origin->seen;
-        chunks.push_back(Lives::chunk_of(origin->stored));
+    for (const auto& [origin, seq] : touched) {
+        // A transaction that was rolled back touched dots that nothing has taken yet. Whatever takes them touches them
+        // again.
+        const bool covered = seq <= origin->seen || (mutant(Mutant::folds_take_uncovered) && origin->stored != 0);
+        const bool again =
+            !folding.touches.empty() && folding.touches.back().origin == origin && folding.touches.back().seq == seq;
+        if (covered && !again && seq > 0) {
+            folding.touches.push_back({origin, seq, seq <= origin->stored_seen});  // with its pin
+            continue;
+        }
+        // One without a number gets it with the rest of its diff.
+        if (seq == 0 && origin->stored != 0) raised_.push_back(Lives::chunk_of(origin->stored));
+        bookkeeping.unpin(*origin);
     }
+    auto chunks = std::exchange(raised_, {});
     std::sort(chunks.begin(), chunks.end());
     chunks.erase(std::unique(chunks.begin(), chunks.end()), chunks.end());
-    for (const auto chunk : chunks) folding.chunks.push_back(lives_.row(chunk));
+    folding.chunks = lives_.rows(bookkeeping, chunks);
     unfolded_bytes_ = 0;
     folding_ = std::move(folding);
 }
@@ -147,6 +156,7 @@ void Recorder::fold_some(Batch& batch, std::size_t rows) {
         } else if (may_be_there && !mutant(Mutant::folds_leave_the_dead)) {
             batch.erased.push_back({origin->stored, seq});
         }
+        replica_.bookkeeping().unpin(*origin);
     }
     if (next < touches.size()) return;
     batch.chunks.insert(batch.chunks.end(), std::make_move_iterator(chunks.begin()),
@@ -155,6 +165,7 @@ void Recorder::fold_some(Batch& batch, std::size_t rows) {
     folded_ = fold.place;
     batch.fold = std::move(fold);
     folding_.reset();
+    if (!replica_.window_open()) replica_.bookkeeping().rest();
 }
 
 void Recorder::fold_all(Batch& batch) {
@@ -176,7 +187,7 @@ void Recorder::trim(Batch& batch, std::uint64_t wall_us, std::size_t rows) {
 }
 
 void Recorder::check() const {
-    lives_.check();
+    lives_.check(replica_.state());
     std::size_t bytes = 0;
     Place before = 0;
     for (const auto& kept : kept_) {

@@ -38,8 +38,8 @@ struct Loaded {
     };
     std::vector<Kept> kept;  ///< all rows of the log
     Lives lives;
-    std::vector<RowName> leftover;      ///< rows of a fold that did not end
-    std::vector<crdt::Origin*> raised;  ///< by the log past the last fold
+    std::vector<RowName> leftover;        ///< rows of a fold that did not end
+    std::vector<crdt::ReplicaId> raised;  ///< by the log past the last fold; with repetitions
 };
 
 /// What a changeset takes as a row of the log, roughly.
@@ -70,7 +70,7 @@ class Recorder {
 
   private:
     struct Touch {
-        crdt::Origin* origin;
+        crdt::Origin* origin;  ///< has a pin
         crdt::Seq seq;
         bool may_be_there;
     };
@@ -80,6 +80,7 @@ class Recorder {
         std::size_t next = 0;
         std::vector<ChunkRow> chunks;
     };
+    void raised(const crdt::ReplicaId& id);
     void begin_fold();
     void fold_some(Batch& batch, std::size_t rows);
     void fold_all(Batch& batch);
@@ -91,7 +92,7 @@ class Recorder {
     Place place_;
     Place folded_;
     std::vector<LogRow> log_;
-    std::vector<crdt::Origin*> raised_;  ///< since the last fold began; with repetitions
+    std::vector<std::uint32_t> raised_;  ///< chunks with lives that rose since the last fold began; with repetitions
     std::vector<RowName> leftover_;
     std::vector<Item> items_;
     std::optional<Folding> folding_;

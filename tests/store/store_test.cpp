@@ -222,31 +222,37 @@ TEST_CASE("a backup is made while the store is written to, and restored it begin
 
 TEST_CASE("lives lie in chunks of a node, at less than 24 bytes each") {
     Replica replica(0);
+    auto& state = replica.bookkeeping();
     store::Lives lives;
     constexpr std::size_t nodes = 20, lives_of_each = 1'095;
+    std::set<std::uint32_t> chunks;
     for (std::size_t i = 0; i < nodes * lives_of_each; ++i) {
         const auto day = i / nodes;
-        auto& origin = replica.bookkeeping().touch({{std::uint8_t(i % nodes)}, sim::Random(i).next()});
-        replica.bookkeeping().raise(origin, 1 + i % 5'000, 1'700'000'000'000'000 + day * 86'400'000'000 + i);
-        lives.add(origin);
+        const ReplicaId id{{std::uint8_t(i % nodes)}, sim::Random(i).next()};
+        state.raise(id, 1 + i % 5'000, 1'700'000'000'000'000 + day * 86'400'000'000 + i);
+        const auto number = lives.add(id.node);
+        state.set_stored(id, number);
+        chunks.insert(store::Lives::chunk_of(number));
     }
-    lives.check();
-    std::size_t bytes = 0, chunks = 0;
+    lives.check(state);
+    std::size_t bytes = 0, lines_in_all = 0;
     constexpr std::size_t row_bytes_most = 12;  // SQLite's: sizes, types, the chunk's number
-    std::vector<bool> seen_chunk(nodes * lives_of_each + 2);
-    for (const auto& [id, origin] : replica.state().origins()) {
-        CHECK(lives.find(origin.stored) == &origin);
-        const auto chunk = store::Lives::chunk_of(origin.stored);
-        if (seen_chunk[chunk]) continue;
-        seen_chunk[chunk] = true;
-        const auto row = lives.row(chunk);
+    for (const auto& row : lives.rows(state, {chunks.begin(), chunks.end()})) {
         const auto lines = store::decode_lives(row.lives);
         REQUIRE(lines.has_value());
         CHECK(store::encode_lives(*lines) == row.lives);
+        for (std::uint32_t place = 0; place < lines->size(); ++place) {
+            const auto& line = lines->at(place);
+            const auto known = state.line({row.node, line.life});
+            CHECK(known.stored == row.number * store::chunk_lives_max + place);
+            CHECK(known.seen == line.seen);
+            CHECK(known.last_stamp == line.last_stamp);
+        }
+        lines_in_all += lines->size();
         bytes += row.lives.size() + row.node.size() + row_bytes_most;
-        ++chunks;
     }
-    CHECK(chunks <= nodes * (lives_of_each / store::chunk_lives_max + 1));
+    CHECK(lines_in_all == nodes * lives_of_each);
+    CHECK(chunks.size() <= nodes * (lives_of_each / store::chunk_lives_max + 1));
     const auto each = double(bytes) / double(nodes * lives_of_each);
     MESSAGE(each << " bytes a life");
     CHECK(bytes <= 24 * nodes * lives_of_each);

@@ -140,7 +140,10 @@ std::size_t Engine::finish(std::size_t place, std::size_t answer, std::size_t, b
 
 std::string Engine::wrong(bool healed) {
     if (!fault_.empty()) return fault_;
-    for (const auto& node : nodes_) node.replica->check();
+    for (const auto& node : nodes_) {
+        node.replica->bookkeeping().rest(true);  // as soon as it can be
+        node.replica->check();
+    }
     for (std::size_t b = 1; b < nodes_.size(); ++b) {
         for (std::size_t a = 0; a < b; ++a) {
             if (nodes_[a].replica->window_open() || nodes_[b].replica->window_open()) continue;
