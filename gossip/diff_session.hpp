@@ -3,7 +3,7 @@
 // asker applies the whole in one step and answers in turn, so that one session brings both sides level.
 //
 //   asker                      answerer
-//     open(base, staged)  →
+//     open(base, staged)  →                                 of a long base, only what the answerer was not told
 //                         ←      part 0 … part k        with the comparison's opening
 //     sketch, sums        →
 //                         ←      more, cells, or part k + 1 … n: a verdict, or the live dots
@@ -33,6 +33,11 @@ class DiffHost {
     /// Applies a complete difference, or says why not.
     virtual crdt::Result<bool> apply(crdt::Difference difference) = 0;
     virtual std::uint64_t random() = 0;
+    /// The lines of this node's version that the peer was not told; nothing where it may not know the others.
+    virtual std::optional<crdt::Version> untold(const crdt::NodeKey& peer) = 0;
+    /// The peer's version: what it told, but for these lines. Nothing where that has another hash.
+    virtual std::optional<crdt::Version> heard(const crdt::NodeKey& peer, const crdt::Version& lines,
+                                               const crdt::Fingerprint& hash) = 0;
 
   protected:
     ~DiffHost() = default;
@@ -49,6 +54,7 @@ class DiffSessions {
     void ask(const crdt::NodeKey& peer, std::uint64_t now_us);
     bool asking(const crdt::NodeKey& peer) const { return asked_ && asked_->peer == peer; }
 
+    void on_base(const crdt::NodeKey& peer, DiffBase part, std::uint64_t now_us);
     void on_open(const crdt::NodeKey& peer, const DiffOpen& open, std::uint64_t now_us);
     void on_part(const crdt::NodeKey& peer, DiffPart part, std::uint64_t now_us);
     void on_ack(const crdt::NodeKey& peer, const DiffAck& ack, std::uint64_t now_us);
@@ -70,6 +76,13 @@ class DiffSessions {
     void check() const;
 
   private:
+    /// A base on its way to this node.
+    struct Base {
+        std::uint64_t session;
+        std::uint64_t parts = 0;
+        std::uint64_t deadline_us = 0;
+        crdt::Version lines{};
+    };
     struct Outgoing {
         std::vector<DiffPart> parts;
         bool complete = false;  ///< the last of them is the last of all
@@ -97,7 +110,10 @@ class DiffSessions {
         Outgoing out;
         Incoming in;
         // -- the asker's
-        LiveWords live;  ///< pinned with the base
+        std::optional<crdt::ReplicaId> base_sent;  ///< up to here, where it goes in parts
+        std::uint64_t base_parts = 0;              ///< that were sent
+        std::uint64_t base_acked = 0;              ///< of them
+        LiveWords live;                            ///< pinned with the base
         std::optional<AskerComparison> asking;
         std::optional<std::uint64_t> parts_needed;  ///< once the comparison is settled without a further part
         // -- the answerer's
@@ -106,6 +122,9 @@ class DiffSessions {
         bool live_sent = false;
     };
 
+    void open(Session& session);
+    void send_base_part(Session& session);
+    std::optional<crdt::Version> base_of(const crdt::NodeKey& peer, const DiffOpen& open);
     Session* find(const crdt::NodeKey& peer, std::uint64_t id);
     Session* find(const crdt::NodeKey& peer, std::uint64_t id, bool asker, std::uint64_t now_us);
     void close(const Session& session);
@@ -130,6 +149,7 @@ class DiffSessions {
     crdt::NodeKey self_;
     std::optional<Session> asked_;
     std::map<std::pair<crdt::NodeKey, std::uint64_t>, Session> served_;
+    std::map<crdt::NodeKey, Base> bases_;  ///< one a peer
     std::map<crdt::NodeKey, std::uint64_t> not_before_us_;
     std::map<crdt::Dot, crdt::LooseEntry> staged_;
     std::size_t staged_bytes_ = 0;
