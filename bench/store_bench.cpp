@@ -22,7 +22,7 @@ class Ours {
         auto loaded = value_of(store->load(replica));
         recorder.emplace(replica, std::move(loaded), limits);
         replica.gather_changes(false);
-        replica.begin_life({{1}, std::uint64_t(replica.state().origins().size()) + 1});
+        replica.begin_life({{1}, std::uint64_t(replica.state().lives()) + 1});
     }
     void write(std::size_t first_key, std::size_t keys, std::size_t ops) {
         Bytes value(value_bytes - 3, 'v');

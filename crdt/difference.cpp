@@ -23,14 +23,17 @@ Difference answer_outside(const Replica& replica, const Version& base, const Liv
     difference.base = base;
     difference.heads = replica.heads();
     difference.depth = replica.depth();
-    for (const auto& [id, origin] : replica.state().origins()) {
-        if (origin.seen == 0) continue;
-        difference.tops[id] = {origin.seen, origin.last_stamp};
-        origin.live.each(seen(base, id) + 1, origin.seen, [&, &id = id](Seq seq, Handle handle) {
+    const auto& state = replica.state();
+    state.each_life([&](const ReplicaId& id, Seq seen, Stamp last_stamp) {
+        if (seen > 0) difference.tops.emplace_hint(difference.tops.end(), id, OriginTop{seen, last_stamp});
+    });
+    state.each_origin([&](const Origin& origin) {
+        const auto& id = origin.id;
+        origin.live.each(seen(base, id) + 1, origin.seen, [&](Seq seq, Handle handle) {
             extend(difference.outside[id], seq);
-            if (!holds(staged, id, seq)) difference.entries[{id, seq}] = loose(replica.state().at(handle));
+            if (!holds(staged, id, seq)) difference.entries[{id, seq}] = loose(state.at(handle));
         });
-    }
+    });
     return difference;
 }
 
@@ -38,16 +41,17 @@ Difference answer_outside(const Replica& replica, const Version& base, const Liv
 
 LiveDots live_dots(const State& state) {
     LiveDots dots;
-    for (const auto& [id, origin] : state.origins())
-        origin.live.each([&, &id = id](Seq seq, Handle) { extend(dots[id], seq); });
+    state.each_origin(
+        [&](const Origin& origin) { origin.live.each([&](Seq seq, Handle) { extend(dots[origin.id], seq); }); });
     return dots;
 }
 
 Difference answer(const Replica& replica, const Version& base, const LiveDots& staged) {
     auto difference = answer_outside(replica, base, staged);
-    for (const auto& [id, origin] : replica.state().origins()) {
-        origin.live.each(0, seen(base, id), [&, &id = id](Seq seq, Handle) { extend(difference.inside[id], seq); });
-    }
+    replica.state().each_origin([&](const Origin& origin) {
+        const auto& id = origin.id;
+        origin.live.each(0, seen(base, id), [&](Seq seq, Handle) { extend(difference.inside[id], seq); });
+    });
     return difference;
 }
 
@@ -57,15 +61,16 @@ Difference answer_knowing(const Replica& replica, const Version& base, const Liv
     difference.inside_is_live = false;
     for (const auto& [id, runs] : live_at_asker) {
         const auto* origin = replica.state().origin(id);
-        const auto common = std::min(seen(base, id), origin == nullptr ? 0 : origin->seen);
+        const auto common = std::min(seen(base, id), replica.state().seen(id));
         for (const auto& run : runs) {  // the gaps between live entries, never dot by dot: runs are a peer's claim
             Seq from = run.first;
             const auto to = std::min(run.last(), common);
             if (from > to) break;
-            origin->live.each(from, to, [&, &id = id](Seq seq, Handle) {
+            const auto pass = [&, &id = id](Seq seq, Handle) {
                 extend(difference.inside[id], from, seq - from);
                 from = seq + 1;
-            });
+            };
+            if (origin != nullptr) origin->live.each(from, to, pass);
             extend(difference.inside[id], from, to + 1 - from);
         }
         if (const auto at = difference.inside.find(id); at != difference.inside.end() && at->second.empty())

@@ -91,34 +91,36 @@ BytesView read_entry(Reader& reader, std::uint64_t code, Previous& previous) {
 Bytes encode_state(const Replica& replica) {
     STARLING_ASSERT(!replica.window_open(), "a state is exported with the window closed");
     const auto& state = replica.state();
-    std::vector<const Origin*> origins;
-    for (const auto& [id, origin] : state.origins()) {
-        if (origin.seen > 0) origins.push_back(&origin);  // not a life begun that wrote nothing
-    }
+    std::size_t lives = 0;
+    state.each_life([&](const ReplicaId&, Seq seen, Stamp) { lives += seen > 0; });  // not one that wrote nothing
     // Growing by doubling would touch twice the memory. What is reserved and not used is never touched.
     std::size_t texts_bytes = 0;
-    for (const auto* origin : origins)
-        origin->live.each([&](Seq, Handle handle) { texts_bytes += state.at(handle).text_bytes(); });
+    state.each_origin([&](const Origin& origin) {
+        origin.live.each([&](Seq, Handle handle) { texts_bytes += state.at(handle).text_bytes(); });
+    });
     Writer writer;
     writer.reserve(texts_bytes + state.live_count() * entry_overhead_bytes);
-    writer.uint(state_format_now)
-        .uint(replica.space())
-        .uint(replica.depth())
-        .uint(state.live_count())
-        .uint(origins.size());
+    writer.uint(state_format_now).uint(replica.space()).uint(replica.depth()).uint(state.live_count()).uint(lives);
     Previous previous;
-    for (const auto* origin : origins) {
-        writer.replica(origin->id).uint(origin->seen).uint(origin->last_stamp);
+    state.each_life([&](const ReplicaId& id, Seq seen, Stamp last_stamp) {
+        if (seen == 0) return;
+        writer.replica(id).uint(seen).uint(last_stamp);
         previous.next_origin();
-        origin->live.each([&](Seq, Handle handle) { write_entry(writer, state.at(handle), previous); });
+        if (const auto* origin = state.origin(id))
+            origin->live.each([&](Seq, Handle handle) { write_entry(writer, state.at(handle), previous); });
         writer.uint(origin_end);
-    }
+    });
     writer.uint(replica.heads().size());
     std::size_t place = 0;
-    for (const auto& [id, head] : replica.heads()) {  // ascending, as the origins are
-        while (origins[place]->id != id) ++place;
-        writer.uint(place).uint(origins[place]->seen - head.last).uint(replica.depth() - head.depth);
-    }
+    auto head = replica.heads().begin();  // ascending, as the lives are
+    state.each_life([&](const ReplicaId& id, Seq seen, Stamp) {
+        if (seen == 0) return;
+        if (head != replica.heads().end() && head->first == id) {
+            writer.uint(place).uint(seen - head->second.last).uint(replica.depth() - head->second.depth);
+            ++head;
+        }
+        ++place;
+    });
     return writer.take();
 }
 
@@ -146,19 +148,19 @@ class StateReader {
 
   private:
     void read_heads() {
-        auto at = replica_.state_.origins().begin();
+        auto left = reader_.uint(replica_.state_.lives());
+        auto next = left > 0 ? reader_.uint() : 0;
         std::size_t place = 0;
-        for (auto left = reader_.uint(); left > 0 && reader_.ok(); --left) {
-            const auto next = reader_.uint(replica_.state_.origins().size());
-            if (next < place) reader_.fail();
-            for (; reader_.ok() && place < next && at != replica_.state_.origins().end(); ++place) ++at;
-            if (at == replica_.state_.origins().end()) return reader_.fail();
-            const auto& origin = (at++)->second;
-            ++place;
-            const auto last = origin.seen - reader_.uint(origin.seen - 1);
+        replica_.state_.each_life([&](const ReplicaId& id, Seq seen, Stamp) {
+            if (left == 0 || !reader_.ok() || place++ != next) return;
+            const auto last = seen - reader_.uint(seen - 1);
             const auto depth = replica_.depth_ - reader_.uint(replica_.depth_);
-            replica_.heads_.emplace_hint(replica_.heads_.end(), origin.id, Head{last, depth});
-        }
+            if (reader_.ok()) replica_.heads_.emplace_hint(replica_.heads_.end(), id, Head{last, depth});
+            if (--left == 0) return;
+            next = reader_.uint();
+            if (next < place) reader_.fail();
+        });
+        if (left > 0) reader_.fail();  // its place is beyond the lives
     }
 
     void read_origin() {
@@ -166,9 +168,9 @@ class StateReader {
         const auto id = reader_.replica();
         const auto seen = reader_.uint(seq_max - 1);
         const auto last_stamp = reader_.uint();
-        const auto& origins = state.origins();
-        if (seen == 0 || (!origins.empty() && !(origins.rbegin()->first < id))) reader_.fail();
+        if (seen == 0 || (last_ && !(*last_ < id))) reader_.fail();
         if (!reader_.ok()) return;
+        last_ = id;
         auto& origin = state.touch(id);
         state.raise(origin, seen, mutant(Mutant::export_forgets_stamps) ? 0 : last_stamp);
         previous_.next_origin();
@@ -214,13 +216,14 @@ class StateReader {
     std::size_t bytes_size_;
     Replica& replica_;
     Previous previous_;
+    std::optional<ReplicaId> last_;  ///< the life before
     std::size_t texts_bytes_left_;
     std::array<Made, queue_max> queue_;
     unsigned made_ = 0, admitted_ = 0;
 };
 
 Result<bool> decode_state(BytesView bytes, Replica& replica, std::size_t texts_bytes_max) {
-    STARLING_ASSERT(!replica.self() && replica.state().origins().empty(), "a state is read into an empty replica");
+    STARLING_ASSERT(!replica.self() && replica.state().lives() == 0, "a state is read into an empty replica");
     return StateReader(bytes, replica, texts_bytes_max).read();
 }
 

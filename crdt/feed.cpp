@@ -69,13 +69,13 @@ class Lane {
 std::vector<Lane> lanes_of(const State& state, const Version& from, std::uint64_t& dots) {
     std::vector<Lane> lanes;
     auto read = from.begin();
-    for (const auto& [id, origin] : state.origins()) {  // both ascend
-        while (read != from.end() && read->first < id) ++read;
-        const Seq seen = read != from.end() && read->first == id ? read->second : 0;
-        if (seen >= origin.seen) continue;
+    state.each_origin([&](const Origin& origin) {  // both ascend
+        while (read != from.end() && read->first < origin.id) ++read;
+        const Seq seen = read != from.end() && read->first == origin.id ? read->second : 0;
+        if (seen >= origin.seen) return;
         dots += origin.seen - seen;
         lanes.emplace_back(state, origin, seen);
-    }
+    });
     return lanes;
 }
 

@@ -31,7 +31,7 @@ void Replica::settle() const {
 
 void Replica::begin_life(const ReplicaId& self) {
     STARLING_ASSERT(!window_ && transaction_ == nullptr, "a life begins with the window closed");
-    STARLING_ASSERT(state_.origin(self) == nullptr, "a life is new");
+    STARLING_ASSERT(!state_.knows(self), "a life is new");
     self_ = self;
     state_.touch(self);
 }
@@ -250,10 +250,10 @@ void Replica::check() const {
         STARLING_ASSERT(head.last > 0 && head.last <= state_.seen(id), "a head is applied");
         STARLING_ASSERT(head.depth <= depth_, "no head lies deeper than the depth");
     }
-    for (const auto& [id, origin] : state_.origins()) {
-        const Seq top = window_ && id == *self_ ? window_->next - 1 : origin.seen;
+    state_.each_origin([&](const Origin& origin) {
+        const Seq top = window_ && origin.id == *self_ ? window_->next - 1 : origin.seen;
         STARLING_ASSERT(origin.live.top() <= top, "a live entry is covered, or in the window");
-    }
+    });
     if (window_) {
         STARLING_ASSERT(window_->first == state_.seen(*self_) + 1 && window_->next > window_->first,
                         "the window begins where the version ends");

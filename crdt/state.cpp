@@ -38,7 +38,7 @@ bool in_table(const Entry& entry) {
 
 }  // namespace
 
-Origin::Origin(const ReplicaId& its_id) : id(its_id), hash(hash_of(its_id)) {}
+Origin::Origin(const ReplicaId& its_id, NodeLives& its_node) : id(its_id), node(&its_node), hash(hash_of(its_id)) {}
 
 Fingerprint entry_hash(const Entry& entry) {
     auto hash = entry.origin->hash;
@@ -110,11 +110,21 @@ Seq State::seen(const ReplicaId& id) const {
     return known == nullptr ? 0 : known->seen;
 }
 
+Stamp State::last_stamp(const ReplicaId& id) const {
+    const auto* known = origin(id);
+    return known == nullptr ? 0 : known->last_stamp;
+}
+
+Fingerprint State::node_lines(const NodeKey& node) const {
+    const auto at = nodes_.find(node);
+    return at == nodes_.end() ? Fingerprint() : at->second.lines;
+}
+
 Version State::version() const {
     Version version;
-    for (const auto& [id, origin] : origins_) {
-        if (origin.seen > 0) version.emplace_hint(version.end(), id, origin.seen);
-    }
+    each_life([&](const ReplicaId& id, Seq seen, Stamp) {
+        if (seen > 0) version.emplace_hint(version.end(), id, seen);
+    });
     return version;
 }
 
@@ -122,7 +132,11 @@ Version State::version() const {
 // -------------------------------------------------------------------------------------------------------------
 
 Origin& State::touch(const ReplicaId& id) {
-    return origins_.try_emplace(id, id).first->second;
+    const auto at = origins_.lower_bound(id);
+    if (at != origins_.end() && at->first == id) return at->second;
+    auto& node = nodes_[id.node];
+    ++node.lives, ++lives_;
+    return origins_.try_emplace(at, id, id, node)->second;
 }
 
 void State::count_in(Origin& origin, const Entry& entry) {
@@ -226,6 +240,8 @@ void State::raise(Origin& origin, Seq seen, Stamp last_stamp) {
     const auto line = line_hash(origin.hash, seen);
     if (!mutant(Mutant::version_hash_only_grows)) version_hash_ -= origin.version_line;
     version_hash_ += line;
+    origin.node->lines -= origin.version_line;
+    origin.node->lines += line;
     origin.version_line = line;
     origin.seen = seen;
     origin.last_stamp = last_stamp;
@@ -255,12 +271,15 @@ void State::check_origin(const Origin& origin) const {
 
 void State::check() const {
     Fingerprint total, versions;
+    std::map<NodeKey, NodeLives> nodes;
     std::size_t live = 0, indexed = slots_.check();
     for (const auto& [id, origin] : origins_) {
         STARLING_ASSERT(id == origin.id, "an origin is filed under its name");
         check_origin(origin);
         total += origin.sum;
         versions += origin.version_line;
+        nodes[id.node].lines += origin.version_line;
+        ++nodes[id.node].lives;
         live += origin.live.size();
     }
     for (const auto& [key, entries] : journals_) {
@@ -270,6 +289,7 @@ void State::check() const {
     STARLING_ASSERT(live == indexed && live == live_count_, "the indexes hold the live entries and nothing else");
     STARLING_ASSERT(total == fingerprint_, "the fingerprint is the sum of the live entries");
     STARLING_ASSERT(versions == version_hash_, "the version hash is the sum of the seen seqs");
+    STARLING_ASSERT(nodes == nodes_ && lives_ == origins_.size(), "a node has the lines of its lives");
 }
 
 }  // namespace starling::crdt

@@ -33,11 +33,19 @@ struct LooseEntry {
 
 LooseEntry loose(const Entry& entry);
 
+/// What is known of all lives of one node.
+struct NodeLives {
+    Fingerprint lines;      ///< the sum of its lines of the version
+    std::size_t lives = 0;  ///< how many there are
+    bool operator==(const NodeLives&) const = default;
+};
+
 /// What is known of one replica.
 struct Origin {
-    explicit Origin(const ReplicaId& its_id);
+    Origin(const ReplicaId& its_id, NodeLives& its_node);
 
     ReplicaId id;
+    NodeLives* node;
     Seq seen = 0;              ///< every dot up to here is covered
     Stamp last_stamp = 0;      ///< of its last put; the next changeset's stamps are coded from here
     Fingerprint sum;           ///< over its sealed live entries
@@ -92,9 +100,40 @@ class State {
     const Entry* find(const Dot& dot) const;
     const Entry& at(Handle handle) const { return arena_.at(handle); }
 
-    const std::map<ReplicaId, Origin>& origins() const { return origins_; }
-    const Origin* origin(const ReplicaId& id) const;
+    // -- reading: lives, also called replicas
+    /// How many are known: those that wrote, and those that were begun here.
+    std::size_t lives() const { return lives_; }
+    bool knows(const ReplicaId& id) const { return origin(id) != nullptr; }
+    /// 0 where nothing is known of it, as is its last stamp.
     Seq seen(const ReplicaId& id) const;
+    Stamp last_stamp(const ReplicaId& id) const;
+    /// Calls `visit(replica_id, seen, last_stamp)` for every life, in the order of ids. O(lives).
+    template <class Visit>
+    void each_life(Visit visit) const {
+        for (const auto& [id, origin] : origins_) visit(id, origin.seen, origin.last_stamp);
+    }
+    /// The same for the lives of one node. O(log n + its lives).
+    template <class Visit>
+    void each_life_of(const NodeKey& node, Visit visit) const {
+        for (auto at = origins_.lower_bound({node, 0}); at != origins_.end() && at->first.node == node; ++at)
+            visit(at->first, at->second.seen, at->second.last_stamp);
+    }
+    /// Calls `visit(node_key, lines, lives)` for every node of which a life is known, in order: the sum of the hashes
+    /// of its lines of the version, and how many lives there are. O(nodes).
+    template <class Visit>
+    void each_node(Visit visit) const {
+        for (const auto& [key, node] : nodes_) visit(key, node.lines, node.lives);
+    }
+    /// That sum for one node; 0 where nothing is known of it. O(log nodes).
+    Fingerprint node_lines(const NodeKey& node) const;
+    /// Calls `visit(origin)` for the lives that are kept in full, in the order of ids: all that have live entries are
+    /// among them.
+    template <class Visit>
+    void each_origin(Visit visit) const {
+        for (const auto& [id, origin] : origins_) visit(origin);
+    }
+    /// nullptr where it is not kept in full.
+    const Origin* origin(const ReplicaId& id) const;
     Version version() const;
     const Fingerprint& version_hash() const { return version_hash_; }
     /// Of the state at `version()`; while a window is open it says nothing.
@@ -160,6 +199,8 @@ class State {
     EntryArena arena_;
     SlotIndex slots_;
     std::map<ReplicaId, Origin> origins_;
+    std::map<NodeKey, NodeLives> nodes_;
+    std::size_t lives_ = 0;
     std::map<Bytes, Journal, std::less<>> journals_;
     std::size_t live_count_ = 0;
     Fingerprint fingerprint_;

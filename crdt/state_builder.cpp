@@ -13,13 +13,13 @@ Fault wrong_piece(const char* what) {
 }  // namespace
 
 StateBuilder::StateBuilder(Replica& replica) : replica_(replica) {
-    STARLING_ASSERT(!replica.self() && replica.state().origins().empty(), "a state is built in an empty replica");
+    STARLING_ASSERT(!replica.self() && replica.state().lives() == 0, "a state is built in an empty replica");
 }
 
 Result<Origin*> StateBuilder::line(const ReplicaId& id, Seq seen, Stamp last_stamp) {
     if (seen == 0 || seen >= seq_max) return wrong_piece("a line of the version is out of range");
     auto& state = replica_.state_;
-    if (state.origin(id) != nullptr) return wrong_piece("a replica has two lines in the version");
+    if (state.knows(id)) return wrong_piece("a replica has two lines in the version");
     auto& origin = state.touch(id);
     state.raise(origin, seen, last_stamp);
     return &origin;

@@ -146,11 +146,11 @@ std::optional<PositionSet> at_ranks(const PositionSet& among, const DotRuns& ran
 
 LiveWords live_words(const State& state) {
     LiveWords words;
-    for (const auto& [id, origin] : state.origins()) {
-        if (origin.live.size() == 0) continue;
-        auto& line = words[id];
+    state.each_origin([&](const Origin& origin) {
+        if (origin.live.size() == 0) return;
+        auto& line = words[origin.id];
         origin.live.each_word([&](Seq first, std::uint32_t bits) { line.push_back({first, bits}); });
-    }
+    });
     return words;
 }
 

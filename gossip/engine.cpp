@@ -4,7 +4,6 @@
 
 #include "crdt/assert.hpp"
 #include "crdt/transaction.hpp"
-#include "gossip/lives.hpp"
 
 namespace starling::gossip {
 
@@ -28,8 +27,8 @@ Engine::Engine(Replica& replica, Clock& clock, EngineOptions options)
       engine_(1 + random_() % UINT32_MAX),
       trees_(limits_.inheritance),
       diffs_(*this, limits_, counters_, node_) {
-    each_life(replica_.state(), [&](const ReplicaId& id, Seq seen, Stamp) { origins_.rose_quietly(id, 0, seen); });
-    rises_ = Rises(lives(replica_.state()));
+    replica_.state().each_life([&](const ReplicaId& id, Seq seen, Stamp) { origins_.rose_quietly(id, 0, seen); });
+    rises_ = Rises(replica_.state().lives());
     if (replica_.self()) number(*replica_.self());
     for (auto& [changeset, at_us] : options.log) log_.append(std::move(changeset), at_us);
     if (options.durable_place) place_ = durable_ = *options.durable_place;
@@ -207,7 +206,7 @@ void Engine::report(std::string fault) {
 
 void Engine::begin_life() {
     ReplicaId self{node_, random_()};
-    while (replica_.state().seen(self) > 0) self.life = random_();
+    while (replica_.state().knows(self)) self.life = random_();
     number(self);
     replica_.begin_life(self);
 }

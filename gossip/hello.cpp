@@ -1,7 +1,6 @@
 // Hellos: a whole version, or what rose of it since a bookmark that the peer remembers.
 #include "crdt/limits.hpp"
 #include "gossip/engine.hpp"
-#include "gossip/lives.hpp"
 #include "gossip/wire.hpp"
 
 namespace starling::gossip {
@@ -12,7 +11,7 @@ using namespace crdt;
 // --------------------------------------------------------------------------------------------------------------
 
 void Engine::greet(const NodeKey& peer, Link& link) {
-    if (lives(replica_.state()) <= limits_.hello_lines_unasked_max) return say_hello(peer, link, {});
+    if (replica_.state().lives() <= limits_.hello_lines_unasked_max) return say_hello(peer, link, {});
     cut_window();
     tell_all(link);
     link.summary_due_us = now_.mono_us;
@@ -30,7 +29,7 @@ void Engine::say_hello(const NodeKey& peer, Link& link, const Bookmark& known) {
     cut_window();
     const bool continues = known.engine == engine_ && rises_.serves(known.place);
     const auto risen = continues ? rises_.since(known.place) : std::vector<OriginId>{};
-    if ((continues ? risen.size() : lives(replica_.state())) > limits_.hello_lines_max)
+    if ((continues ? risen.size() : replica_.state().lives()) > limits_.hello_lines_max)
         return begin_matching(peer, link);
     push_gathered(peer, link);  // or the peer would pull what is about to come
     link.told.number = (link.told.number + 1) % digest_numbers;
@@ -115,9 +114,9 @@ void Engine::on(const NodeKey& peer, Hello& hello) {
 /// The peer's version, where it is all in one hello. Based on this node's it needs numbers for the lines that differ
 /// only, but for all of those that the peer lacks; so not where they may be many.
 void Engine::take_whole(Link& link, const Version& version) {
-    if (lives(replica_.state()) <= limits_.hello_lines_max) {
+    if (replica_.state().lives() <= limits_.hello_lines_max) {
         auto differing = version;
-        each_life(replica_.state(), [&](const ReplicaId& id, Seq seen, Stamp) {
+        replica_.state().each_life([&](const ReplicaId& id, Seq seen, Stamp) {
             const auto at = differing.try_emplace(id, 0).first;
             if (at->second == seen && !origins_.find(id)) differing.erase(at);
         });

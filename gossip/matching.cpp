@@ -4,7 +4,6 @@
 #include "crdt/limits.hpp"
 #include "crdt/mutant.hpp"
 #include "gossip/engine.hpp"
-#include "gossip/lives.hpp"
 #include "gossip/version_ranges.hpp"
 
 namespace starling::gossip {
@@ -94,7 +93,7 @@ void Engine::say(const NodeKey& peer, Link& link, Ranges message) {
 /// Who has less asks for the state diff: its version is the shorter one to send.
 void Engine::give_up(const NodeKey& peer, Link& link) {
     const auto& matching = *link.matching;
-    const bool asks = lives(replica_.state()) <= (matching.head ? matching.head->lines : 0);
+    const bool asks = replica_.state().lives() <= (matching.head ? matching.head->lines : 0);
     say(peer, link, {matching.id, matching.step + 1, asks ? GaveUp::sender_asks : GaveUp::receiver_asks, {}, {}, {}});
     link.matching.reset();
     digest_within(link, limits_.digest_idle_us);
@@ -140,7 +139,7 @@ bool Engine::goes_on(const NodeKey& peer, Link& link, const Ranges& message) {
 
 void Engine::answer(const NodeKey& peer, Link& link, const Ranges& message) {
     auto& matching = *link.matching;
-    const auto here = lives(replica_.state());
+    const auto here = replica_.state().lives();
     const auto there = matching.head->lines;
     if (std::max<std::uint64_t>(here, there) - std::min<std::uint64_t>(here, there) > matching_lines_max)
         return give_up(peer, link);

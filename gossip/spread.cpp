@@ -6,7 +6,6 @@
 #include "crdt/limits.hpp"
 #include "crdt/mutant.hpp"
 #include "gossip/engine.hpp"
-#include "gossip/lives.hpp"
 
 namespace starling::gossip {
 
@@ -197,7 +196,7 @@ void Engine::apply_now(const WaitingChangeset& waiting) {
     if (replica_.window_open() && replica_.heads_full()) cut_window();
     number(changeset->origin);
     auto changes = replica_.apply(*changeset, waiting.body);
-    if (clock_.observe(replica_.state().origin(changeset->origin)->last_stamp, now_.wall_us)) {
+    if (clock_.observe(replica_.state().last_stamp(changeset->origin), now_.wall_us)) {
         ++counters_.clock_warnings;
         report("the clock of " + short_name(changeset->origin.node) + " is more than a minute ahead of this node's");
     }
@@ -265,7 +264,7 @@ std::optional<Version> Engine::heard(const NodeKey& peer, const Version& lines, 
     const auto& heard = at->second.heard.seqs;
     Version version;
     if (heard.based()) {
-        each_life(replica_.state(), [&](const ReplicaId& id, Seq seen, Stamp) {
+        replica_.state().each_life([&](const ReplicaId& id, Seq seen, Stamp) {
             if (seen > 0 && !origins_.find(id)) version.emplace_hint(version.end(), id, seen);
         });
     }

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "crdt/assert.hpp"
-#include "gossip/lives.hpp"
 
 namespace starling::gossip {
 
@@ -73,7 +72,8 @@ ReplicaId between(const ReplicaId& last, const ReplicaId& next) {
 PinnedVersion::PinnedVersion(const State& state, const Origins& origins, const Seqs& seqs)
     : state_(state), origins_(origins), seqs_(seqs) {
     STARLING_ASSERT(seqs.based(), "a pinned version is based on the state's");
-    each_node(state, [&](const NodeKey& key, Fingerprint sum, std::size_t lines) {
+    state.each_node([&](const NodeKey& key, const Fingerprint& of_now, std::size_t lines) {
+        auto sum = of_now;
         origins_.each_of(key, [&](const ReplicaId& id, OriginId origin) {
             const auto now = state_.seen(id), then = seqs_.at(origins_, origin);
             if (now == then) return;
@@ -96,7 +96,7 @@ const PinnedVersion::Lives& PinnedVersion::lives_of(const NodeKey& node) const {
     if (looked_at_ == node) return lives_;
     looked_at_ = node;
     lives_.clear();
-    each_life_of(state_, node, [&](const ReplicaId& id, Seq, Stamp) {
+    state_.each_life_of(node, [&](const ReplicaId& id, Seq, Stamp) {
         if (const auto then = seen(id); then > 0) lives_.emplace_back(id.life, then);
     });
     std::sort(lives_.begin(), lives_.end());

@@ -233,10 +233,11 @@ void Core::delivered(const gossip::Delivered& delivered, const gossip::Now& now)
     const auto& origin = delivered.origin;
     watchers_->happened(
         {peer_->state(), delivered.changes, origin ? std::optional(to_public(origin->node)) : std::nullopt, false});
-    const auto* known = origin ? peer_->state().origin(*origin) : nullptr;
-    if (known != nullptr) change_log_.record(delivered.changes, crdt::Dot{known->id, known->seen});
+    const auto seen = origin ? peer_->state().seen(*origin) : 0;
+    if (seen > 0) change_log_.record(delivered.changes, crdt::Dot{*origin, seen});
     if (!origin && change_log_.recording()) change_log_.record(delivered.changes, peer_->state().version());
-    if (known != nullptr && known->last_stamp > now.wall_us + crdt::clock_lead_us_max) warn_of_clock(origin->node, now);
+    if (seen > 0 && peer_->state().last_stamp(*origin) > now.wall_us + crdt::clock_lead_us_max)
+        warn_of_clock(origin->node, now);
 }
 
 void Core::warn_of_clock(const crdt::NodeKey& node, const gossip::Now& now) {

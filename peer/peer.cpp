@@ -48,7 +48,7 @@ store::Outcome<std::unique_ptr<Peer>> Peer::open(Options options, store::Store& 
     if (!loaded) return loaded.fault();
     // What is written from now on is later than what was written before.
     Stamp last = 0;
-    for (const auto& [id, origin] : impl->replica.state().origins()) last = std::max(last, origin.last_stamp);
+    impl->replica.state().each_life([&](const auto&, Seq, Stamp stamp) { last = std::max(last, stamp); });
     impl->clock.observe(last, now.wall_us);
     auto made = engine_options(options);
     made.durable_place = loaded->place;

@@ -23,7 +23,7 @@ void Checker::started(Place place) {
     auto& seat = seats_[place] = {};
     if (world_.lost()) fail(place, *world_.lost());
     const auto* peer = world_.peer(place);
-    if (verdict_ || peer == nullptr || peer->state().origins().empty()) return;
+    if (verdict_ || peer == nullptr || peer->state().lives() == 0) return;
     seat.mirror.refresh(peer->state());
     seat.version = peer->version();
     seat.version_hash = peer->state().version_hash();
@@ -38,11 +38,11 @@ void Checker::judge_left(Place place) {
     for (Place other = 0; other < world_.nodes(); ++other) {
         const auto* there = world_.peer(other);
         if (other == place || there == nullptr) continue;
-        for (const auto& [id, origin] : there->state().origins()) {
-            if (id.node == world_.key(place) && origin.seen > world_.peer(place)->state().seen(id))
+        there->state().each_life_of(world_.key(place), [&](const crdt::ReplicaId& id, crdt::Seq seen, crdt::Stamp) {
+            if (seen > world_.peer(place)->state().seen(id))
                 fail(place, "its disk does not hold what node " + std::to_string(other) + " holds of its life " +
                                 crdt::short_name(id));
-        }
+        });
     }
 }
 

@@ -244,8 +244,8 @@ class Trial {
         crdt::Version all;
         for (Place place = 0; place < plan_.nodes; ++place) {
             if (world_.peer(place) == nullptr) continue;
-            for (const auto& [id, origin] : world_.peer(place)->state().origins())
-                all[id] = std::max(all[id], origin.seen);
+            world_.peer(place)->state().each_life(
+                [&](const crdt::ReplicaId& id, crdt::Seq seen, crdt::Stamp) { all[id] = std::max(all[id], seen); });
         }
         std::uint64_t reached = 0;
         const auto hash = crdt::version_hash(all);

@@ -51,12 +51,12 @@ void Recorder::applied(ChangesetPtr changeset, std::uint64_t wall_us) {
 void Recorder::replaced() {
     ++place_;
     replaced_ = true;
-    for (const auto& [id, origin] : replica_.state().origins()) {
-        if (origin.seen == 0) continue;
-        auto& known = replica_.bookkeeping().touch(id);
+    replica_.state().each_origin([&](const Origin& origin) {
+        if (origin.seen == 0) return;
+        auto& known = replica_.bookkeeping().touch(origin.id);
         if (known.stored == 0) lives_.add(known);
         raised_.push_back(&known);
-    }
+    });
 }
 
 // -- batches

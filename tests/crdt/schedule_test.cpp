@@ -194,7 +194,7 @@ class Schedule {
             node.waiting.erase(node.waiting.begin() + std::ptrdiff_t(at));
             if (old) continue;
             judge_changes(node, node.replica->apply(taken, body));
-            node.clock.observe(node.state().origin(taken.origin)->last_stamp, node.wall_us);
+            node.clock.observe(node.state().last_stamp(taken.origin), node.wall_us);
             accept(node, taken);
             judge(node);
             at = 0;  // what waited for this one may be ready

@@ -26,7 +26,7 @@ void write_in_lives(Mesh& mesh, std::size_t node, std::size_t others) {
     }
     mesh.run(10 * hello_second_us);
     REQUIRE(mesh.equal());
-    REQUIRE(mesh.state(others).origins().size() >= lives);
+    REQUIRE(mesh.state(others).lives() >= lives);
 }
 
 struct Watch {

@@ -234,10 +234,10 @@ TEST_CASE("lives lie in chunks of a node, at less than 24 bytes each") {
     std::size_t bytes = 0, chunks = 0;
     constexpr std::size_t row_bytes_most = 12;  // SQLite's: sizes, types, the chunk's number
     std::vector<bool> seen_chunk(nodes * lives_of_each + 2);
-    for (const auto& [id, origin] : replica.state().origins()) {
+    replica.state().each_origin([&](const Origin& origin) {
         CHECK(lives.find(origin.stored) == &origin);
         const auto chunk = store::Lives::chunk_of(origin.stored);
-        if (seen_chunk[chunk]) continue;
+        if (seen_chunk[chunk]) return;
         seen_chunk[chunk] = true;
         const auto row = lives.row(chunk);
         const auto lines = store::decode_lives(row.lives);
@@ -245,7 +245,7 @@ TEST_CASE("lives lie in chunks of a node, at less than 24 bytes each") {
         CHECK(store::encode_lives(*lines) == row.lives);
         bytes += row.lives.size() + row.node.size() + row_bytes_most;
         ++chunks;
-    }
+    });
     CHECK(chunks <= nodes * (lives_of_each / store::chunk_lives_max + 1));
     const auto each = double(bytes) / double(nodes * lives_of_each);
     MESSAGE(each << " bytes a life");
