@@ -71,7 +71,7 @@ RangesHead Engine::pin(const NodeKey& peer, Link& link) {
     matching.pinned = link.told.seqs;
     matching.pinned_hash = state.version_hash();
     return {link.told.number, state.version_hash(),     state.fingerprint(),
-            neighbourhood_,   {engine_, rises_.last()}, lives(state)};
+            neighbourhood_,   {engine_, rises_.last()}, state.lives()};
 }
 
 void Engine::begin_matching(const NodeKey& peer, Link& link) {
@@ -116,7 +116,7 @@ void Engine::on(const NodeKey& peer, Ranges& message) {
             say(peer, link, {message.matching, 1, GaveUp::no, {}, {}, head});
             return matched(peer, link);
         }
-        message.ranges = {{{}, false, 0}};
+        message.ranges = {{{}, false, ~link.matching->pinned_hash.low}};  // all of it differs
         return answer(peer, link, message);
     }
     if (!goes_on(peer, link, message)) return;

@@ -18,6 +18,8 @@
 namespace starling::gossip {
 
 inline constexpr std::uint64_t wire_version = 1;
+/// A transport carries frames of so many bytes, and none is longer.
+inline constexpr std::size_t frame_bytes_max = 1 << 20;
 inline constexpr std::size_t message_items_max = 1 << 20;
 inline constexpr std::size_t sums_bytes_max = 512 * 1024;  ///< of a sketch's sums, or contents, in one message
 
