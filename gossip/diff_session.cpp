@@ -12,12 +12,6 @@ using namespace crdt;
 
 namespace {
 
-constexpr std::size_t staged_runs_named_max = 16'384;    // at most some 20 bytes each
-constexpr std::size_t staged_origins_named_max = 4'096;  // and 48 for each replica
-constexpr std::size_t base_lines_max = 4'096;            // in one message, at most some 50 bytes each
-constexpr std::size_t base_part_lines = 8'192;           // likewise: 10 bytes, and 34 a node
-constexpr std::size_t bases_lines_max = 1 << 22;         // of bases that come in parts, together
-
 std::size_t entry_bytes(const LooseEntry& entry) {
     return sizeof(Dot) + sizeof(LooseEntry) + wire_bytes(entry);
 }
@@ -59,20 +53,6 @@ Version version_of(const Difference& half) {
 LiveDots joined(LiveDots dots, const LiveDots& further) {
     for (const auto& [id, runs] : further) {
         for (const auto& run : runs) extend(dots[id], run.first, run.count);
-    }
-    return dots;
-}
-
-/// As many as fit a message; those that are not named are sent again.
-LiveDots dots_of(const std::map<Dot, LooseEntry>& entries) {
-    LiveDots dots;
-    std::size_t count = 0;
-    for (const auto& [dot, entry] : entries) {
-        auto& runs = dots[dot.replica];
-        count -= runs.size();
-        extend(runs, dot.seq);
-        count += runs.size();
-        if (count == staged_runs_named_max || dots.size() == staged_origins_named_max) break;
     }
     return dots;
 }
@@ -125,59 +105,6 @@ void DiffSessions::ask(const NodeKey& peer, std::uint64_t now_us) {
     session.live = live_words(state);
     session.nonce = std::uint32_t(host_.random());
     open(session);
-}
-
-/// The base in one message where it is short; else what of it the answerer was not told, which it can do without; else
-/// in parts.
-void DiffSessions::open(Session& session) {
-    DiffOpen open{session.id, session.nonce, {}, dots_of(staged_)};
-    if (session.base.size() <= base_lines_max) {
-        open.base = session.base;
-        return host_.send(session.peer, open);
-    }
-    if (session.base_parts == 0) {
-        auto untold = host_.untold(session.peer);
-        if (!untold || untold->size() > base_lines_max) return send_base_part(session);
-        open.base = std::move(*untold);
-    }
-    open.base_hash = version_hash(session.base);
-    host_.send(session.peer, open);
-}
-
-void DiffSessions::send_base_part(Session& session) {
-    DiffBase part{session.id, session.base_parts++, {}};
-    auto line = session.base_sent ? session.base.upper_bound(*session.base_sent) : session.base.begin();
-    for (; line != session.base.end() && part.lines.size() < base_part_lines; ++line)
-        part.lines.insert(part.lines.end(), *line);
-    session.base_sent = std::prev(line)->first;
-    host_.send(session.peer, part);
-}
-
-void DiffSessions::on_base(const NodeKey& peer, DiffBase part, std::uint64_t now_us) {
-    auto& base = bases_.try_emplace(peer, Base{part.session}).first->second;
-    if (base.session != part.session) base = Base{part.session};
-    if (part.number < base.parts) return;  // a second copy
-    std::size_t held = part.lines.size();
-    for (const auto& [of, other] : bases_) held += other.lines.size();
-    if (part.number != base.parts || held > bases_lines_max || part.lines.empty()) {
-        bases_.erase(peer);
-        return host_.send(peer, DiffEnd{part.session, DiffEndReason::failed});
-    }
-    ++base.parts;
-    base.deadline_us = now_us + limits_.diff_timeout_us;
-    base.lines.merge(part.lines);
-    host_.send(peer, DiffAck{part.session, false, part.number});
-}
-
-/// What the asker's base is; nothing where it is not known here, or is not what was said.
-std::optional<Version> DiffSessions::base_of(const NodeKey& peer, const DiffOpen& open) {
-    if (!open.base_hash) return open.base;
-    auto base = bases_.extract(peer);
-    if (base && base.mapped().session == open.session) {
-        if (version_hash(base.mapped().lines) != *open.base_hash) return {};
-        return std::move(base.mapped().lines);
-    }
-    return host_.heard(peer, open.base, *open.base_hash);
 }
 
 void DiffSessions::on_open(const NodeKey& peer, const DiffOpen& open, std::uint64_t now_us) {
@@ -303,12 +230,7 @@ void DiffSessions::on_ack(const NodeKey& peer, const DiffAck& ack, std::uint64_t
     const bool of_base = named != nullptr && named->asker && !ack.finish;
     auto* session = find(peer, ack.session, ack.finish || of_base, now_us);
     if (session == nullptr) return;
-    if (of_base) {
-        if (ack.number != session->base_acked || ack.number >= session->base_parts) return;
-        ++session->base_acked;
-        if (*session->base_sent == session->base.rbegin()->first) return open(*session);
-        return send_base_part(*session);
-    }
+    if (of_base) return base_acked(*session, ack);
     if (ack.number >= session->out.next) return;
     session->out.acked = std::max(session->out.acked, std::size_t(ack.number + 1));
     send_parts(*session);
@@ -373,9 +295,7 @@ void DiffSessions::finish(Session& session, const Difference& theirs, std::uint6
 void DiffSessions::on_end(const NodeKey& peer, const DiffEnd& end, std::uint64_t now_us) {
     auto* session = find(peer, end.session);
     if (session == nullptr) return;
-    if (end.reason == DiffEndReason::unknown_base && session->asker && session->base_parts == 0 &&
-        session->base.size() > base_lines_max)
-        return send_base_part(*session);
+    if (end.reason == DiffEndReason::unknown_base && may_send_base(*session)) return send_base_part(*session);
     if (end.reason != DiffEndReason::done) not_before_us_[peer] = now_us + limits_.diff_retry_us;
     if (end.reason == DiffEndReason::failed || end.reason == DiffEndReason::unknown_base) ++counters_.diffs_failed;
     close(*session);
