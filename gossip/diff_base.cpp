@@ -44,7 +44,7 @@ void DiffSessions::open(Session& session) {
         if (!untold || untold->size() > base_lines_max) return send_base_part(session);
         open.base = std::move(*untold);
     }
-    open.base_hash = version_hash(session.base);
+    open.base_hash = session.base_hash;
     host_.send(session.peer, open);
 }
 

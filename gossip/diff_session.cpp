@@ -27,26 +27,18 @@ std::size_t part_bytes(const DiffPart& part) {
 
 /// What a half leaves out of its tops: lines that are equal to those of its base. A line that is not there is a zero.
 void leave_out_equal(Difference& half) {
+    auto top = half.tops.begin();
     for (const auto& [id, seq] : half.base) {
-        const auto at = half.tops.find(id);
-        if (at == half.tops.end()) {
-            half.tops[id] = {};
-        } else if (at->second.seen == seq) {
-            half.tops.erase(at);
-        } else if (at->second.seen < seq) {
-            at->second.last_stamp = 0;  // nothing will be decoded with it
+        while (top != half.tops.end() && top->first < id) ++top;
+        if (top == half.tops.end() || id < top->first) {
+            half.tops.emplace_hint(top, id, OriginTop{});
+        } else if (top->second.seen == seq) {
+            top = half.tops.erase(top);
+        } else {
+            if (top->second.seen < seq) top->second.last_stamp = 0;  // nothing will be decoded with it
+            ++top;
         }
     }
-}
-void fill_in_equal(Difference& half) {
-    for (const auto& [id, seq] : half.base) half.tops.try_emplace(id, OriginTop{seq, 0});
-    std::erase_if(half.tops, [](const auto& line) { return line.second.seen == 0; });
-}
-
-Version version_of(const Difference& half) {
-    Version version;
-    for (const auto& [id, top] : half.tops) version[id] = top.seen;
-    return version;
 }
 
 /// Two sets, all of the second past all of the first, origin by origin.
@@ -58,6 +50,33 @@ LiveDots joined(LiveDots dots, const LiveDots& further) {
 }
 
 }  // namespace
+
+Version version_of(const Difference& half) {
+    auto version = half.base;
+    for (const auto& [id, top] : half.tops) {
+        if (top.seen > 0) {
+            version[id] = top.seen;
+        } else {
+            version.erase(id);
+        }
+    }
+    return version;
+}
+
+void fill_in_equal(Difference& whole, const Replica& replica) {
+    const auto need = [&](const ReplicaId& id) {
+        if (const auto seq = seen(whole.base, id); seq > 0) whole.tops.try_emplace(id, OriginTop{seq, 0});
+    };
+    replica.state().each_origin([&](const Origin& origin) {
+        if (origin.live.size() > 0) need(origin.id);
+    });
+    for (const auto& [id, head] : replica.heads()) need(id);
+    for (const auto& [id, head] : whole.heads) need(id);
+    for (const auto& [id, runs] : whole.inside) need(id);
+    for (const auto& [id, runs] : whole.outside) need(id);
+    for (const auto& [dot, entry] : whole.entries) need(dot.replica);
+    std::erase_if(whole.tops, [](const auto& line) { return line.second.seen == 0; });
+}
 
 DiffSessions::Session* DiffSessions::find(const NodeKey& peer, std::uint64_t id) {
     if (asked_ && asked_->peer == peer && asked_->id == id) return &*asked_;
@@ -102,6 +121,7 @@ void DiffSessions::ask(const NodeKey& peer, std::uint64_t now_us) {
     auto& session = asked_.emplace(peer, id, true, now_us, now_us + limits_.diff_timeout_us);
     const auto& state = host_.pinned().state();
     session.base = state.version();
+    session.base_hash = state.version_hash();
     session.live = live_words(state);
     session.nonce = std::uint32_t(host_.random());
     open(session);
@@ -242,8 +262,7 @@ Result<Difference> DiffSessions::assemble(Session& session) {
         if (!add_piece(whole, std::move(part.piece)))
             return Fault{FaultCode::malformed, "contradicting parts of a diff"};
     }
-    whole.base = session.base;
-    fill_in_equal(whole);
+    whole.base = std::move(session.base);
     if (auto found = find_dead(session, whole); !found) return found.fault();
     if (mutant(Mutant::diff_forgets_base)) whole.base.clear();
     for (const auto& [id, runs] : whole.outside) {
@@ -261,24 +280,24 @@ void DiffSessions::complete_if_whole(Session& session, std::uint64_t now_us) {
     if (!settled && !(in.last && in.holds(*in.last + 1))) return;
     auto whole = assemble(session);
     if (!whole) return fail(session, now_us);
-    const auto theirs = session.asker ? *whole : Difference{};
+    const auto theirs = session.asker ? version_of(*whole) : Version{};
+    const auto outside = session.asker ? whole->outside : LiveDots{};
     if (auto applied = host_.apply(std::move(*whole)); !applied) {
         // What is staged may be what is wrong: do not build the next attempt on it.
         staged_.clear();
         staged_bytes_ = 0;
         return fail(session, now_us);
     }
-    if (session.asker) return finish(session, theirs, now_us);
+    if (session.asker) return finish(session, theirs, outside, now_us);
     host_.send(session.peer, DiffEnd{session.id, DiffEndReason::done});
     close(session);
 }
 
 /// The other half: now that the answer is applied, whatever is known to live at the answerer is compared with it.
-void DiffSessions::finish(Session& session, const Difference& theirs, std::uint64_t now_us) {
-    const auto base = version_of(theirs);
+void DiffSessions::finish(Session& session, const Version& base, const LiveDots& outside, std::uint64_t now_us) {
     const Axis axis(base, base);
     if (!axis.fits()) return fail(session, now_us);
-    const auto live_there = joined(session.asking->known(), theirs.outside);
+    const auto live_there = joined(session.asking->known(), outside);
     const auto& replica = host_.pinned();
     auto half = answer_knowing(replica, base, {}, {});  // all but what died
     const auto among = axis.positions(live_there);

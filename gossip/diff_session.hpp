@@ -30,7 +30,7 @@ class DiffHost {
     virtual void send(const crdt::NodeKey& peer, const Message& message) = 0;
     /// The replica with its window cut, so that version and state are one instant (rule 6).
     virtual const crdt::Replica& pinned() = 0;
-    /// Applies a complete difference, or says why not.
+    /// Applies a complete difference, or says why not; it needs to be filled in (`fill_in_equal`).
     virtual crdt::Result<bool> apply(crdt::Difference difference) = 0;
     virtual std::uint64_t random() = 0;
     /// The lines of this node's version that the peer was not told; nothing where it may not know the others.
@@ -42,6 +42,12 @@ class DiffHost {
   protected:
     ~DiffHost() = default;
 };
+
+/// Of the half's sender, as long as the half has only the lines that differ from its base. O(lines).
+crdt::Version version_of(const crdt::Difference& half);
+/// Adds the lines, equal on both sides, that `replica` needs to apply a half. Those of lives where nothing lives,
+/// nothing came and no head is, say nothing: of many old lives there are few that say something. O(sent + live).
+void fill_in_equal(crdt::Difference& half, const crdt::Replica& replica);
 
 /// Invariants: at most one session is asked, at most `diffs_served_max` are served; staged entries stay within their
 /// bound and are dropped once the version covers them. Thread rule: the engine's.
@@ -105,6 +111,7 @@ class DiffSessions {
         bool asker;
         std::uint64_t begun_us;
         std::uint64_t deadline_us;
+        crdt::Fingerprint base_hash;  ///< the asker's
         crdt::Version base;  ///< what the incoming half is based on: the asker's version, or the answerer's pinned one
         std::uint32_t nonce = 0;  ///< the asker's
         Outgoing out;
@@ -144,7 +151,7 @@ class DiffSessions {
     crdt::Result<crdt::Difference> assemble(Session& session);
     crdt::Result<bool> find_dead(Session& session, crdt::Difference& whole);
     void complete_if_whole(Session& session, std::uint64_t now_us);
-    void finish(Session& session, const crdt::Difference& theirs, std::uint64_t now_us);
+    void finish(Session& session, const crdt::Version& base, const crdt::LiveDots& outside, std::uint64_t now_us);
 
     DiffHost& host_;
     const Limits& limits_;

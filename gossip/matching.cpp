@@ -192,4 +192,47 @@ void Engine::matched(const NodeKey& peer, Link& link) {
     pull_from(peer, link);
 }
 
+// -- what a state diff begins with
+// ---------------------------------------------------------------------------------------------
+
+std::optional<Version> Engine::untold(const NodeKey& peer) {
+    const auto at = links_.find(peer);
+    if (at == links_.end() || at->second.matching) return {};
+    Version lines;
+    for (OriginId origin = 0; origin < origins_.size(); ++origin) {
+        const auto& id = origins_.name(origin);
+        const auto seen = replica_.state().seen(id);
+        if (seen != at->second.told.seqs.at(origins_, origin)) lines.emplace(id, seen);
+    }
+    return lines;
+}
+
+/// The hash is made of what is told of few lives, so that it costs little to be wrong.
+std::optional<Version> Engine::heard(const NodeKey& peer, const Version& lines, const Fingerprint& hash) {
+    const auto at = links_.find(peer);
+    if (at == links_.end() || !at->second.greeted || at->second.lost_track) return {};
+    const auto& seqs = at->second.heard.seqs;
+    const auto heard_of = [&](const ReplicaId& id) {
+        const auto origin = origins_.find(id);
+        return origin ? seqs.at(origins_, *origin) : seqs.based() ? replica_.state().seen(id) : 0;
+    };
+    auto sum = KnownVersion(origins_, seqs).hash();
+    for (const auto& [id, seq] : lines) {
+        sum -= version_line_hash(id, heard_of(id));
+        sum += version_line_hash(id, seq);
+    }
+    if (sum != hash) return {};
+    Version version;
+    if (seqs.based()) {
+        replica_.state().each_life([&](const ReplicaId& id, Seq seen, Stamp) {
+            if (seen > 0 && !origins_.find(id)) version.emplace_hint(version.end(), id, seen);
+        });
+    }
+    for (OriginId origin = 0; origin < origins_.size(); ++origin) {
+        if (const auto seq = seqs.at(origins_, origin); seq > 0) version[origins_.name(origin)] = seq;
+    }
+    for (const auto& [id, seq] : lines) version[id] = seq;
+    return version;
+}
+
 }  // namespace starling::gossip

@@ -246,36 +246,8 @@ const Replica& Engine::pinned() {
     return replica_;
 }
 
-std::optional<Version> Engine::untold(const NodeKey& peer) {
-    const auto at = links_.find(peer);
-    if (at == links_.end() || at->second.matching) return {};
-    Version lines;
-    for (OriginId origin = 0; origin < origins_.size(); ++origin) {
-        const auto& id = origins_.name(origin);
-        const auto seen = replica_.state().seen(id);
-        if (seen != at->second.told.seqs.at(origins_, origin)) lines.emplace(id, seen);
-    }
-    return lines;
-}
-
-std::optional<Version> Engine::heard(const NodeKey& peer, const Version& lines, const Fingerprint& hash) {
-    const auto at = links_.find(peer);
-    if (at == links_.end() || !at->second.greeted || at->second.lost_track) return {};
-    const auto& heard = at->second.heard.seqs;
-    Version version;
-    if (heard.based()) {
-        replica_.state().each_life([&](const ReplicaId& id, Seq seen, Stamp) {
-            if (seen > 0 && !origins_.find(id)) version.emplace_hint(version.end(), id, seen);
-        });
-    }
-    for (OriginId origin = 0; origin < origins_.size(); ++origin) {
-        if (const auto seq = heard.at(origins_, origin); seq > 0) version[origins_.name(origin)] = seq;
-    }
-    for (const auto& [id, seq] : lines) version[id] = seq;
-    return version_hash(version) == hash ? std::optional(std::move(version)) : std::nullopt;
-}
-
 Result<bool> Engine::apply(Difference difference) {
+    fill_in_equal(difference, replica_);
     if (replica_.self()) {
         const auto mine = difference.tops.find(*replica_.self());
         if (mine != difference.tops.end() && mine->second.seen > replica_.state().seen(*replica_.self())) {
