@@ -132,6 +132,22 @@ TEST_CASE("a node without a past meets one of 60,000 lives") {
     MESSAGE("an empty node meets 60,000 lives: ", traffic.total, " bytes, about versions ", traffic.about_versions());
 }
 
+TEST_CASE("what one link brings all at once, the others learn by ranges") {
+    Mesh mesh(3, short_logs());
+    REQUIRE(mesh.write(1, put("f", 1)));
+    mesh.link(1, 2);
+    mesh.run(lives_second_us);
+    live_through(mesh, 0, 0, 18'000);
+    mesh.link(0, 1);
+    mesh.run(30 * lives_second_us);
+    check_in_step(mesh, 3);
+    REQUIRE(mesh.write(2, put("f", 2)));
+    REQUIRE(mesh.write(0, put("f", 3)));
+    mesh.run(lives_second_us);
+    check_in_step(mesh, 3);
+    for (std::size_t i = 0; i < 3; ++i) CHECK(mesh[i].status().numbered_lives <= 20);  // all others are quiet
+}
+
 TEST_CASE("where nearly all differs, a base goes in parts") {
     Mesh mesh(2, short_logs());
     live_through(mesh, 0, 0, 18'000);
@@ -151,7 +167,7 @@ TEST_CASE("where nearly all differs, a base goes in parts") {
 }
 
 TEST_CASE("what few lives differ costs little, and what is equal a hash") {
-    constexpr std::uint64_t common = 20'000;
+    constexpr std::uint64_t common = 10'000;
     for (const std::uint64_t differ : {0, 1, 10, 1'000}) {
         CAPTURE(differ);
         Mesh mesh(2);
