@@ -176,7 +176,7 @@ class RangesReply {
         const auto total = mine_.total(range.ids);
         if (total.sum == range.sum) return;
         if (total.lines > range_lines_max) {
-            for (auto& part : mine_.parts(range.ids)) add(std::move(part));
+            for (const auto& part : mine_.parts(range.ids)) add(part);
             return;
         }
         add({range.ids, true, 0});
@@ -207,8 +207,8 @@ class RangesReply {
     RangesAnswer& reply() { return reply_; }
 
   private:
-    void add(Range range) {
-        reply_.ranges.push_back(std::move(range));
+    void add(const Range& range) {
+        reply_.ranges.push_back(range);
         bytes_ += range_bytes;
     }
     void add(const ReplicaId& id, Seq seq) {
