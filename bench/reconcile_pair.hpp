@@ -34,12 +34,17 @@ class DiffEnd final : public gossip::DiffHost {
     }
     const crdt::Replica& pinned() override { return replica_; }
     crdt::Result<bool> apply(crdt::Difference difference) override {
+        gossip::fill_in_equal(difference, replica_);
         if (auto valid = crdt::valid_difference(replica_, difference); !valid) return valid.fault();
         crdt::apply_difference(replica_, difference);
         applied_at_hop = hop;
         return true;
     }
     std::uint64_t random() override { return random_(); }
+    std::optional<crdt::Version> untold(const crdt::NodeKey&) override { return {}; }
+    std::optional<crdt::Version> heard(const crdt::NodeKey&, const crdt::Version&, const crdt::Fingerprint&) override {
+        return {};
+    }
 
     void receive(const crdt::NodeKey& from, const crdt::Bytes& frame) {
         auto message = gossip::decode(replica_.space(), frame, refs_in);
@@ -61,6 +66,7 @@ class DiffEnd final : public gossip::DiffHost {
         constexpr const char* names[] = {"live dots", "sketch", "transitions", "folded"};
         return names[std::size_t(by)];
     }
+    void on(const crdt::NodeKey& from, gossip::DiffBase& m) { sessions.on_base(from, std::move(m), 0); }
     void on(const crdt::NodeKey& from, gossip::DiffOpen& m) { sessions.on_open(from, m, 0); }
     void on(const crdt::NodeKey& from, gossip::DiffPart& m) { sessions.on_part(from, std::move(m), 0); }
     void on(const crdt::NodeKey& from, gossip::DiffAck& m) { sessions.on_ack(from, m, 0); }

@@ -92,6 +92,8 @@ enum class Mutant : unsigned char {
     pulls_graft_nothing = 63,      ///< trees: a peer that had to pull is pushed to
     duplicates_stop_nobody = 64,   ///< trees: a duplicate makes its receiver ask the sender to stop
     digests_are_not_counted = 65,  ///< digests: one that was lost is noticed by its number
+    quiet_lives_rise = 70,         ///< lives: where many rise unnumbered, all that is based on them begins anew
+    matches_are_believed = 71,     ///< lives: what a matching found is believed by the version's hash only
     // -- the store
     own_leave_undurable = 80,     ///< rule 9: own changesets leave when they are durable
     version_told_undurable = 81,  ///< rule 9: so is a version before it is told

@@ -126,9 +126,7 @@ Result<bool> DiffSessions::find_dead(Session& session, Difference& whole) {
     whole.inside_is_live = false;
     if (session.asker) {
         if (!session.asking) {
-            Version theirs;
-            for (const auto& [id, top] : whole.tops) theirs[id] = top.seen;
-            Axis axis(session.base, theirs);
+            Axis axis(whole.base, version_of(whole));
             if (!axis.fits()) return malformed("more dots than are compared");
             auto mine = axis.positions(session.live);
             session.asking.emplace(std::move(axis), std::move(mine), session.nonce);
@@ -140,7 +138,7 @@ Result<bool> DiffSessions::find_dead(Session& session, Difference& whole) {
         whole.inside = asking.dead();
         return true;
     }
-    const Axis axis(session.base, session.base);
+    const Axis axis(whole.base, whole.base);
     if (!axis.fits()) return malformed("more dots than are compared");
     auto among = axis.positions(session.answering->known()) ^ axis.positions(session.outside);
     const auto died = at_ranks(among, verdict.died);

@@ -12,8 +12,6 @@ using namespace crdt;
 
 namespace {
 
-constexpr std::size_t staged_runs_named_max = 16'384;  // at most some 20 bytes each
-
 std::size_t entry_bytes(const LooseEntry& entry) {
     return sizeof(Dot) + sizeof(LooseEntry) + wire_bytes(entry);
 }
@@ -29,26 +27,18 @@ std::size_t part_bytes(const DiffPart& part) {
 
 /// What a half leaves out of its tops: lines that are equal to those of its base. A line that is not there is a zero.
 void leave_out_equal(Difference& half) {
+    auto top = half.tops.begin();
     for (const auto& [id, seq] : half.base) {
-        const auto at = half.tops.find(id);
-        if (at == half.tops.end()) {
-            half.tops[id] = {};
-        } else if (at->second.seen == seq) {
-            half.tops.erase(at);
-        } else if (at->second.seen < seq) {
-            at->second.last_stamp = 0;  // nothing will be decoded with it
+        while (top != half.tops.end() && top->first < id) ++top;
+        if (top == half.tops.end() || id < top->first) {
+            half.tops.emplace_hint(top, id, OriginTop{});
+        } else if (top->second.seen == seq) {
+            top = half.tops.erase(top);
+        } else {
+            if (top->second.seen < seq) top->second.last_stamp = 0;  // nothing will be decoded with it
+            ++top;
         }
     }
-}
-void fill_in_equal(Difference& half) {
-    for (const auto& [id, seq] : half.base) half.tops.try_emplace(id, OriginTop{seq, 0});
-    std::erase_if(half.tops, [](const auto& line) { return line.second.seen == 0; });
-}
-
-Version version_of(const Difference& half) {
-    Version version;
-    for (const auto& [id, top] : half.tops) version[id] = top.seen;
-    return version;
 }
 
 /// Two sets, all of the second past all of the first, origin by origin.
@@ -59,21 +49,34 @@ LiveDots joined(LiveDots dots, const LiveDots& further) {
     return dots;
 }
 
-/// As many as fit a message; those that are not named are sent again.
-LiveDots dots_of(const std::map<Dot, LooseEntry>& entries) {
-    LiveDots dots;
-    std::size_t count = 0;
-    for (const auto& [dot, entry] : entries) {
-        auto& runs = dots[dot.replica];
-        count -= runs.size();
-        extend(runs, dot.seq);
-        count += runs.size();
-        if (count == staged_runs_named_max) break;
+}  // namespace
+
+Version version_of(const Difference& half) {
+    auto version = half.base;
+    for (const auto& [id, top] : half.tops) {
+        if (top.seen > 0) {
+            version[id] = top.seen;
+        } else {
+            version.erase(id);
+        }
     }
-    return dots;
+    return version;
 }
 
-}  // namespace
+void fill_in_equal(Difference& whole, const Replica& replica) {
+    const auto need = [&](const ReplicaId& id) {
+        if (const auto seq = seen(whole.base, id); seq > 0) whole.tops.try_emplace(id, OriginTop{seq, 0});
+    };
+    replica.state().each_origin([&](const Origin& origin) {
+        if (origin.live.size() > 0) need(origin.id);
+    });
+    for (const auto& [id, head] : replica.heads()) need(id);
+    for (const auto& [id, head] : whole.heads) need(id);
+    for (const auto& [id, runs] : whole.inside) need(id);
+    for (const auto& [id, runs] : whole.outside) need(id);
+    for (const auto& [dot, entry] : whole.entries) need(dot.replica);
+    std::erase_if(whole.tops, [](const auto& line) { return line.second.seen == 0; });
+}
 
 DiffSessions::Session* DiffSessions::find(const NodeKey& peer, std::uint64_t id) {
     if (asked_ && asked_->peer == peer && asked_->id == id) return &*asked_;
@@ -118,9 +121,10 @@ void DiffSessions::ask(const NodeKey& peer, std::uint64_t now_us) {
     auto& session = asked_.emplace(peer, id, true, now_us, now_us + limits_.diff_timeout_us);
     const auto& state = host_.pinned().state();
     session.base = state.version();
+    session.base_hash = state.version_hash();
     session.live = live_words(state);
     session.nonce = std::uint32_t(host_.random());
-    host_.send(peer, DiffOpen{id, session.nonce, session.base, dots_of(staged_)});
+    open(session);
 }
 
 void DiffSessions::on_open(const NodeKey& peer, const DiffOpen& open, std::uint64_t now_us) {
@@ -131,16 +135,18 @@ void DiffSessions::on_open(const NodeKey& peer, const DiffOpen& open, std::uint6
     }
     std::erase_if(served_, [&](const auto& s) { return s.first.first == peer; });  // a new session replaces the old
     if (served_.size() >= limits_.diffs_served_max) return host_.send(peer, DiffEnd{open.session, DiffEndReason::busy});
+    const auto base = base_of(peer, open);
+    if (!base) return host_.send(peer, DiffEnd{open.session, DiffEndReason::unknown_base});
     auto& session =
         served_.try_emplace({peer, open.session}, peer, open.session, false, now_us, now_us + limits_.diff_timeout_us)
             .first->second;
     const auto& replica = host_.pinned();
     session.base = replica.state().version();
     session.nonce = open.nonce;
-    auto half = answer_knowing(replica, open.base, {}, open.staged);
+    auto half = answer_knowing(replica, *base, {}, open.staged);
     half.inside_is_live = true;  // where it says anything of them
     session.outside = half.outside;
-    Axis axis(open.base, session.base);
+    Axis axis(*base, session.base);
     if (!axis.fits()) return fail(session, now_us);
     auto live = axis.positions(live_words(replica.state()));
     session.answering.emplace(std::move(axis), std::move(live), open.nonce, std::uint32_t(host_.random()));
@@ -240,8 +246,12 @@ void DiffSessions::on_part(const NodeKey& peer, DiffPart part, std::uint64_t now
 }
 
 void DiffSessions::on_ack(const NodeKey& peer, const DiffAck& ack, std::uint64_t now_us) {
-    auto* session = find(peer, ack.session, ack.finish, now_us);
-    if (session == nullptr || ack.number >= session->out.next) return;
+    const auto* named = find(peer, ack.session);
+    const bool of_base = named != nullptr && named->asker && !ack.finish;
+    auto* session = find(peer, ack.session, ack.finish || of_base, now_us);
+    if (session == nullptr) return;
+    if (of_base) return base_acked(*session, ack);
+    if (ack.number >= session->out.next) return;
     session->out.acked = std::max(session->out.acked, std::size_t(ack.number + 1));
     send_parts(*session);
 }
@@ -252,8 +262,7 @@ Result<Difference> DiffSessions::assemble(Session& session) {
         if (!add_piece(whole, std::move(part.piece)))
             return Fault{FaultCode::malformed, "contradicting parts of a diff"};
     }
-    whole.base = session.base;
-    fill_in_equal(whole);
+    whole.base = std::move(session.base);
     if (auto found = find_dead(session, whole); !found) return found.fault();
     if (mutant(Mutant::diff_forgets_base)) whole.base.clear();
     for (const auto& [id, runs] : whole.outside) {
@@ -271,24 +280,24 @@ void DiffSessions::complete_if_whole(Session& session, std::uint64_t now_us) {
     if (!settled && !(in.last && in.holds(*in.last + 1))) return;
     auto whole = assemble(session);
     if (!whole) return fail(session, now_us);
-    const auto theirs = session.asker ? *whole : Difference{};
+    const auto theirs = session.asker ? version_of(*whole) : Version{};
+    const auto outside = session.asker ? whole->outside : LiveDots{};
     if (auto applied = host_.apply(std::move(*whole)); !applied) {
         // What is staged may be what is wrong: do not build the next attempt on it.
         staged_.clear();
         staged_bytes_ = 0;
         return fail(session, now_us);
     }
-    if (session.asker) return finish(session, theirs, now_us);
+    if (session.asker) return finish(session, theirs, outside, now_us);
     host_.send(session.peer, DiffEnd{session.id, DiffEndReason::done});
     close(session);
 }
 
 /// The other half: now that the answer is applied, whatever is known to live at the answerer is compared with it.
-void DiffSessions::finish(Session& session, const Difference& theirs, std::uint64_t now_us) {
-    const auto base = version_of(theirs);
+void DiffSessions::finish(Session& session, const Version& base, const LiveDots& outside, std::uint64_t now_us) {
     const Axis axis(base, base);
     if (!axis.fits()) return fail(session, now_us);
-    const auto live_there = joined(session.asking->known(), theirs.outside);
+    const auto live_there = joined(session.asking->known(), outside);
     const auto& replica = host_.pinned();
     auto half = answer_knowing(replica, base, {}, {});  // all but what died
     const auto among = axis.positions(live_there);
@@ -305,19 +314,22 @@ void DiffSessions::finish(Session& session, const Difference& theirs, std::uint6
 void DiffSessions::on_end(const NodeKey& peer, const DiffEnd& end, std::uint64_t now_us) {
     auto* session = find(peer, end.session);
     if (session == nullptr) return;
+    if (end.reason == DiffEndReason::unknown_base && may_send_base(*session)) return send_base_part(*session);
     if (end.reason != DiffEndReason::done) not_before_us_[peer] = now_us + limits_.diff_retry_us;
-    if (end.reason == DiffEndReason::failed) ++counters_.diffs_failed;
+    if (end.reason == DiffEndReason::failed || end.reason == DiffEndReason::unknown_base) ++counters_.diffs_failed;
     close(*session);
 }
 
 void DiffSessions::link_down(const NodeKey& peer) {
     if (asking(peer)) asked_.reset();
     std::erase_if(served_, [&](const auto& s) { return s.first.first == peer; });
+    bases_.erase(peer);
     not_before_us_.erase(peer);
 }
 
 void DiffSessions::tick(std::uint64_t now_us) {
     if (asked_ && asked_->deadline_us <= now_us) fail(*asked_, now_us);
+    std::erase_if(bases_, [&](const auto& base) { return base.second.deadline_us <= now_us; });
     for (auto at = served_.begin(); at != served_.end();) {
         auto& session = (at++)->second;
         if (session.deadline_us <= now_us) fail(session, now_us);
@@ -328,6 +340,7 @@ std::optional<std::uint64_t> DiffSessions::deadline_us() const {
     std::optional<std::uint64_t> least;
     if (asked_) least = asked_->deadline_us;
     for (const auto& [name, session] : served_) least = std::min(least.value_or(UINT64_MAX), session.deadline_us);
+    for (const auto& [peer, base] : bases_) least = std::min(least.value_or(UINT64_MAX), base.deadline_us);
     return least;
 }
 

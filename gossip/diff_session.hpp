@@ -3,7 +3,7 @@
 // asker applies the whole in one step and answers in turn, so that one session brings both sides level.
 //
 //   asker                      answerer
-//     open(base, staged)  →
+//     open(base, staged)  →                                 of a long base, only what the answerer was not told
 //                         ←      part 0 … part k        with the comparison's opening
 //     sketch, sums        →
 //                         ←      more, cells, or part k + 1 … n: a verdict, or the live dots
@@ -30,13 +30,24 @@ class DiffHost {
     virtual void send(const crdt::NodeKey& peer, const Message& message) = 0;
     /// The replica with its window cut, so that version and state are one instant (rule 6).
     virtual const crdt::Replica& pinned() = 0;
-    /// Applies a complete difference, or says why not.
+    /// Applies a complete difference, or says why not; it needs to be filled in (`fill_in_equal`).
     virtual crdt::Result<bool> apply(crdt::Difference difference) = 0;
     virtual std::uint64_t random() = 0;
+    /// The lines of this node's version that the peer was not told; nothing where it may not know the others.
+    virtual std::optional<crdt::Version> untold(const crdt::NodeKey& peer) = 0;
+    /// The peer's version: what it told, but for these lines. Nothing where that has another hash.
+    virtual std::optional<crdt::Version> heard(const crdt::NodeKey& peer, const crdt::Version& lines,
+                                               const crdt::Fingerprint& hash) = 0;
 
   protected:
     ~DiffHost() = default;
 };
+
+/// Of the half's sender, as long as the half has only the lines that differ from its base. O(lines).
+crdt::Version version_of(const crdt::Difference& half);
+/// Adds the lines, equal on both sides, that `replica` needs to apply a half. Those of lives where nothing lives,
+/// nothing came and no head is, say nothing: of many old lives there are few that say something. O(sent + live).
+void fill_in_equal(crdt::Difference& half, const crdt::Replica& replica);
 
 /// Invariants: at most one session is asked, at most `diffs_served_max` are served; staged entries stay within their
 /// bound and are dropped once the version covers them. Thread rule: the engine's.
@@ -49,6 +60,7 @@ class DiffSessions {
     void ask(const crdt::NodeKey& peer, std::uint64_t now_us);
     bool asking(const crdt::NodeKey& peer) const { return asked_ && asked_->peer == peer; }
 
+    void on_base(const crdt::NodeKey& peer, DiffBase part, std::uint64_t now_us);
     void on_open(const crdt::NodeKey& peer, const DiffOpen& open, std::uint64_t now_us);
     void on_part(const crdt::NodeKey& peer, DiffPart part, std::uint64_t now_us);
     void on_ack(const crdt::NodeKey& peer, const DiffAck& ack, std::uint64_t now_us);
@@ -70,6 +82,13 @@ class DiffSessions {
     void check() const;
 
   private:
+    /// A base on its way to this node.
+    struct Base {
+        std::uint64_t session;
+        std::uint64_t parts = 0;
+        std::uint64_t deadline_us = 0;
+        crdt::Version lines{};
+    };
     struct Outgoing {
         std::vector<DiffPart> parts;
         bool complete = false;  ///< the last of them is the last of all
@@ -92,12 +111,16 @@ class DiffSessions {
         bool asker;
         std::uint64_t begun_us;
         std::uint64_t deadline_us;
+        crdt::Fingerprint base_hash;  ///< the asker's
         crdt::Version base;  ///< what the incoming half is based on: the asker's version, or the answerer's pinned one
         std::uint32_t nonce = 0;  ///< the asker's
         Outgoing out;
         Incoming in;
         // -- the asker's
-        LiveWords live;  ///< pinned with the base
+        std::optional<crdt::ReplicaId> base_sent;  ///< up to here, where it goes in parts
+        std::uint64_t base_parts = 0;              ///< that were sent
+        std::uint64_t base_acked = 0;              ///< of them
+        LiveWords live;                            ///< pinned with the base
         std::optional<AskerComparison> asking;
         std::optional<std::uint64_t> parts_needed;  ///< once the comparison is settled without a further part
         // -- the answerer's
@@ -106,6 +129,12 @@ class DiffSessions {
         bool live_sent = false;
     };
 
+    // -- diff_base.cpp
+    void open(Session& session);
+    void send_base_part(Session& session);
+    void base_acked(Session& session, const DiffAck& ack);
+    static bool may_send_base(const Session& session);
+    std::optional<crdt::Version> base_of(const crdt::NodeKey& peer, const DiffOpen& open);
     Session* find(const crdt::NodeKey& peer, std::uint64_t id);
     Session* find(const crdt::NodeKey& peer, std::uint64_t id, bool asker, std::uint64_t now_us);
     void close(const Session& session);
@@ -122,7 +151,7 @@ class DiffSessions {
     crdt::Result<crdt::Difference> assemble(Session& session);
     crdt::Result<bool> find_dead(Session& session, crdt::Difference& whole);
     void complete_if_whole(Session& session, std::uint64_t now_us);
-    void finish(Session& session, const crdt::Difference& theirs, std::uint64_t now_us);
+    void finish(Session& session, const crdt::Version& base, const crdt::LiveDots& outside, std::uint64_t now_us);
 
     DiffHost& host_;
     const Limits& limits_;
@@ -130,6 +159,7 @@ class DiffSessions {
     crdt::NodeKey self_;
     std::optional<Session> asked_;
     std::map<std::pair<crdt::NodeKey, std::uint64_t>, Session> served_;
+    std::map<crdt::NodeKey, Base> bases_;  ///< one a peer
     std::map<crdt::NodeKey, std::uint64_t> not_before_us_;
     std::map<crdt::Dot, crdt::LooseEntry> staged_;
     std::size_t staged_bytes_ = 0;

@@ -17,14 +17,17 @@ using namespace crdt;
 /// turn would bend the trees.
 void Engine::say_digest(const NodeKey& peer, Link& link) {
     cut_window();
+    const auto risen = rises_.since(link.told_place);
+    if (risen.size() > limits_.digest_rises_max) return begin_matching(peer, link);
     auto& told = link.told;
     told.number = (told.number + 1) % digest_numbers;
     Digest digest;
     digest.number = told.number;
-    for (const auto origin : rises_.since(link.told_place)) {
+    for (const auto origin : risen) {
         const auto& id = origins_.name(origin);
         const auto seen = replica_.state().seen(id);
-        if (seen > told.seqs.at(origin)) digest.rises.push_back({id, seen - told.seqs.at(origin)});
+        const auto before = told.seqs.at(origins_, origin);
+        if (seen > before) digest.rises.push_back({id, seen - before});
         told.seqs.set(origin, seen);
     }
     link.told_place = rises_.last();
@@ -64,7 +67,7 @@ void Engine::on(const NodeKey& peer, Digest& digest) {
     }
     if (digest.summary) link.neighbourhood = digest.summary->neighbourhood;
     for (const auto& id : digest.stop) {
-        if (const auto origin = origins_.find(id)) trees_.stop(origins_.tree(*origin), link.slot);
+        if (const auto tree = origins_.tree_of(id.node)) trees_.stop(*tree, link.slot);
     }
     if (has_the_same(link, digest)) return compare(peer, link, digest.summary->fingerprint);
     link.lost_track = link.lost_track || !link.greeted || (ahead != 1 && !mutant(Mutant::digests_are_not_counted));
@@ -72,8 +75,8 @@ void Engine::on(const NodeKey& peer, Digest& digest) {
     link.heard.number = digest.number;
     if (digest.summary) link.bookmark = digest.summary->bookmark;
     for (const auto& rise : digest.rises) {
-        const auto origin = origins_.intern(rise.origin);
-        const auto seq = std::min(seq_max, link.heard.seqs.at(origin) + rise.by);
+        const auto origin = number(rise.origin);
+        const auto seq = std::min(seq_max, link.heard.seqs.at(origins_, origin) + rise.by);
         link.heard.seqs.set(origin, seq);
         learn(link, rise.origin, seq, true);
         trees_.held(origins_.tree(origin), link.slot);
@@ -90,8 +93,9 @@ void Engine::on(const NodeKey& peer, Digest& digest) {
 /// The peer holds `id` up to `seq`. What a digest or a push tells of may be under way here: wait before a pull, also
 /// for what gathers at others.
 void Engine::learn(Link& link, const ReplicaId& id, Seq seq, bool announced) {
-    link.known.raise(origins_.intern(id), id, seq);
-    if (seq <= replica_.state().seen(id)) return;
+    const auto seen = replica_.state().seen(id);
+    if (seq != seen || !link.known.based() || origins_.find(id)) link.known.raise(origins_, number(id), seq);
+    if (seq <= seen) return;
     if (id == replica_.self()) {
         // More of the running life than this node wrote: its store was cloned, or brought back. Another life goes on.
         if (!renew_life()) return;
@@ -101,7 +105,10 @@ void Engine::learn(Link& link, const ReplicaId& id, Seq seq, bool announced) {
 }
 
 void Engine::acknowledge(Link& link) {
-    while (!link.unacked.empty() && link.known.seen(link.unacked.front().origin) >= link.unacked.front().last) {
+    if (!link.known.based() && link.known.hash() == replica_.state().version_hash())
+        link.known = KnownVersion(origins_, all_seen());
+    while (!link.unacked.empty() &&
+           link.known.seen(origins_, link.unacked.front().origin) >= link.unacked.front().last) {
         link.unacked_bytes -= link.unacked.front().bytes;
         link.unacked.pop_front();
     }

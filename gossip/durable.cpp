@@ -18,7 +18,8 @@ constexpr std::size_t held_messages_max = 64;  // for one link, until the disk h
 bool tells_of_version(const Message& message) {
     return std::holds_alternative<Hello>(message) || std::holds_alternative<Digest>(message) ||
            std::holds_alternative<DiffOpen>(message) || std::holds_alternative<DiffPart>(message) ||
-           std::holds_alternative<DiffEnd>(message);
+           std::holds_alternative<DiffEnd>(message) || std::holds_alternative<Ranges>(message) ||
+           std::holds_alternative<DiffBase>(message);
 }
 
 }  // namespace

@@ -27,7 +27,9 @@ Engine::Engine(Replica& replica, Clock& clock, EngineOptions options)
       engine_(1 + random_() % UINT32_MAX),
       trees_(limits_.inheritance),
       diffs_(*this, limits_, counters_, node_) {
-    replica_.state().each_life([&](const ReplicaId& id, Seq, Stamp) { rises_.rose(origins_.intern(id)); });
+    replica_.state().each_life([&](const ReplicaId& id, Seq seen, Stamp) { origins_.rose_quietly(id, 0, seen); });
+    rises_ = Rises(replica_.state().lives());
+    if (replica_.self()) number(*replica_.self());
     for (auto& [changeset, at_us] : options.log) log_.append(std::move(changeset), at_us);
     if (options.durable_place) place_ = durable_ = *options.durable_place;
     neighbours_changed();
@@ -39,6 +41,7 @@ Effects Engine::handle(const Input& input, Now now) {
     perform_overlay();
     if (replica_.window_open() && !window_due_us_) window_due_us_ = now.mono_us + limits_.flush_window_us;
     timers();
+    keep_few_numbers();
     effects_.wake_us = next_deadline();
     effects_.place = place_;
     return std::exchange(effects_, {});
@@ -204,6 +207,7 @@ void Engine::report(std::string fault) {
 void Engine::begin_life() {
     ReplicaId self{node_, random_()};
     while (replica_.state().knows(self)) self.life = random_();
+    number(self);
     replica_.begin_life(self);
 }
 
@@ -253,7 +257,12 @@ void Engine::timers() {
                 link.behind[range.origin] = {now + limits_.pull_timeout_us, link.pull->announced};
             link.pull.reset();
         }
+        if (link.matching && link.matching->deadline_us <= now) link.matching.reset();
         if (link.digest_due_us > now) continue;
+        if (link.matching) {  // it begins with what is told
+            link.digest_due_us = link.matching->deadline_us;
+            continue;
+        }
         if (link.held > 0) {  // what waits for the disk says it, or goes before
             link.digest_due_us = now + digest_busy_us();
             continue;
@@ -296,10 +305,11 @@ Status Engine::status() const {
     Status status;
     for (const auto& [peer, link] : links_) {
         const auto& known = link.known;
-        std::uint64_t lag = 0, behind = 0;  // events that one end has and the other lacks
+        // Events that one end has and the other lacks.
+        std::uint64_t lag = known.based() ? 0 : origins_.quiet_events(), behind = 0;
         for (OriginId origin = 0; origin < origins_.size(); ++origin) {
             const auto here = replica_.state().seen(origins_.name(origin));
-            const auto there = known.seen(origin);
+            const auto there = known.seen(origins_, origin);
             lag += here - std::min(here, there);
             behind += there - std::min(here, there);
         }
@@ -312,6 +322,7 @@ Status Engine::status() const {
     status.waiting_bytes = waiting_.bytes();
     status.waiting = waiting_.size();
     status.staged_bytes = diffs_.staged_bytes();
+    status.numbered_lives = origins_.size();
     status.full_mesh = full_mesh();
     if (overlay_) status.overlay = overlay_->status();
     status.faults = faults_;
@@ -331,11 +342,14 @@ void Engine::check() const {
     }
     STARLING_ASSERT(waiting_.bytes() <= limits_.waiting_bytes_max, "what waits is bounded");
     check_held();
+    auto hash = origins_.quiet_hash();
+    for (OriginId origin = 0; origin < origins_.size(); ++origin)
+        hash += version_line_hash(origins_.name(origin), replica_.state().seen(origins_.name(origin)));
+    STARLING_ASSERT(hash == replica_.state().version_hash(), "no quiet life rises");
     for (const auto& [peer, link] : links_) {
-        Fingerprint hash;
-        for (OriginId origin = 0; origin < origins_.size(); ++origin)
-            hash += version_line_hash(origins_.name(origin), link.known.seen(origin));
-        STARLING_ASSERT(hash == link.known.hash(), "a known version knows its hash");
+        link.known.check(origins_);
+        STARLING_ASSERT(!link.matching || link.matching->theirs.size() <= matching_lines_max,
+                        "what a matching finds is bounded");
         std::size_t unacked = 0;
         for (const auto& item : link.unacked) unacked += item.bytes;
         STARLING_ASSERT(unacked == link.unacked_bytes, "what is not acknowledged is counted");

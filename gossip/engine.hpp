@@ -131,6 +131,23 @@ class Engine final : private DiffHost {
     bool goes_on_from_here(Link& link, const Hello& hello);
     bool has_the_same(Link& link, const Digest& digest);
 
+    void take_whole(Link& link, const crdt::Version& version);
+    void take_based(Link& link, const crdt::Version& differing);
+
+    // -- matching.cpp: long versions
+    void begin_matching(const crdt::NodeKey& peer, Link& link);
+    RangesHead pin(const crdt::NodeKey& peer, Link& link);
+    void on(const crdt::NodeKey& peer, Ranges& message);
+    bool goes_on(const crdt::NodeKey& peer, Link& link, const Ranges& message);
+    void answer(const crdt::NodeKey& peer, Link& link, const Ranges& message);
+    void say(const crdt::NodeKey& peer, Link& link, Ranges message);
+    void give_up(const crdt::NodeKey& peer, Link& link);
+    void matched(const crdt::NodeKey& peer, Link& link);
+    OriginId number(const crdt::ReplicaId& id);
+    Seqs all_seen() const;
+    void give_numbers_back();
+    void keep_few_numbers();
+
     // -- digest.cpp: who has what
     void say_digest(const crdt::NodeKey& peer, Link& link);
     void digest_within(Link& link, std::uint64_t delay_us);
@@ -149,6 +166,7 @@ class Engine final : private DiffHost {
                                     crdt::Seq top, std::uint64_t many) const;
 
     // -- the state diff
+    void on(const crdt::NodeKey& peer, DiffBase& m) { diffs_.on_base(peer, std::move(m), now_.mono_us); }
     void on(const crdt::NodeKey& peer, DiffOpen& m) { diffs_.on_open(peer, m, now_.mono_us); }
     void on(const crdt::NodeKey& peer, DiffPart& m) { diffs_.on_part(peer, std::move(m), now_.mono_us); }
     void on(const crdt::NodeKey& peer, DiffAck& m) { diffs_.on_ack(peer, m, now_.mono_us); }
@@ -160,6 +178,9 @@ class Engine final : private DiffHost {
     const crdt::Replica& pinned() override;
     crdt::Result<bool> apply(crdt::Difference difference) override;
     std::uint64_t random() override { return random_(); }
+    std::optional<crdt::Version> untold(const crdt::NodeKey& peer) override;
+    std::optional<crdt::Version> heard(const crdt::NodeKey& peer, const crdt::Version& lines,
+                                       const crdt::Fingerprint& hash) override;
 
     crdt::Replica& replica_;
     crdt::Clock& clock_;
@@ -187,6 +208,7 @@ class Engine final : private DiffHost {
     std::set<crdt::ReplicaId> newer_format_;      ///< origins that wait for an update of this software
     std::optional<std::uint64_t> window_due_us_;  ///< when the open window is cut
     std::optional<std::uint64_t> push_due_us_;    ///< when what gathered is pushed
+    std::uint64_t numbers_due_us_ = 0;            ///< too many are given back then
     std::uint64_t life_renewable_us_ = 0;         ///< a life found elsewhere is not renewed again before this
     std::uint64_t next_pull_ = 1;
     std::uint64_t pull_events_ = 2048;  ///< to ask for at once, in all; as answers turn out

@@ -20,23 +20,27 @@ void Engine::greet(const NodeKey& peer, Link& link) {
 
 /// What is said next on the link tells of everything, in one way or another.
 void Engine::tell_all(Link& link) {
-    replica_.state().each_life(
-        [&](const ReplicaId& id, Seq seen, Stamp) { link.told.seqs.set(origins_.intern(id), seen); });
+    link.told.seqs = all_seen();
     link.told_place = rises_.last();
 }
 
+/// A version that is too long for a hello is told by ranges of it.
 void Engine::say_hello(const NodeKey& peer, Link& link, const Bookmark& known) {
     cut_window();
+    const bool continues = known.engine == engine_ && rises_.serves(known.place);
+    const auto risen = continues ? rises_.since(known.place) : std::vector<OriginId>{};
+    if ((continues ? risen.size() : replica_.state().lives()) > limits_.hello_lines_max)
+        return begin_matching(peer, link);
     push_gathered(peer, link);  // or the peer would pull what is about to come
     link.told.number = (link.told.number + 1) % digest_numbers;
     tell_all(link);
     link.digest_due_us = link.summary_due_us = now_.mono_us + limits_.digest_idle_us;
     link.said_neighbourhood = neighbourhood_;
     Hello hello{link.told.number, {}, replica_.state().fingerprint(), neighbourhood_, {engine_, rises_.last()}};
-    if (known.engine == engine_ && known.place > 0 && known.place <= rises_.last()) {
+    if (continues) {
         hello.since = known.place;
         hello.version_hash = replica_.state().version_hash();
-        for (const auto origin : rises_.since(known.place)) {
+        for (const auto origin : risen) {
             const auto& id = origins_.name(origin);
             hello.version.emplace(id, replica_.state().seen(id));
         }
@@ -56,6 +60,7 @@ void Engine::on(const NodeKey& peer, HelloRequest& request) {
 // -------------------------------------------------------------------------------------------------------------
 
 void Engine::request_hello(const NodeKey& peer, Link& link, bool anew) {
+    if (link.matching && !anew) return;  // it says more than a hello
     auto& again_us = anew ? link.anew_wanted_again_us : link.hello_wanted_again_us;
     if (now_.mono_us < again_us) return;
     again_us = link.hello_wanted_again_us = now_.mono_us + limits_.hello_interval_us;
@@ -80,17 +85,20 @@ void Engine::on(const NodeKey& peer, Hello& hello) {
     if (!whole && link.past) {
         link.known = std::move(link.past->known);
         for (OriginId origin = 0; origin < origins_.size(); ++origin)
-            learn(link, origins_.name(origin), link.known.seen(origin), false);
+            learn(link, origins_.name(origin), link.known.seen(origins_, origin), false);
         link.heard.seqs = link.known.seqs();
     }
     link.past.reset();
     link.greeted = true;
     link.neighbourhood = hello.neighbourhood;
+    const bool ahead = first || link.lost_track || ahead_of(link.heard.number, hello.number) > 0;
+    if (whole && ahead) take_whole(link, hello.version);
     for (const auto& [id, seq] : hello.version) learn(link, id, seq, !first);
-    if (first || link.lost_track || ahead_of(link.heard.number, hello.number) > 0) {
-        if (whole) link.heard.seqs.clear();
+    if (ahead) {
         link.heard.number = hello.number;
-        for (const auto& [id, seq] : hello.version) link.heard.seqs.set(origins_.intern(id), seq);
+        if (!whole) {
+            for (const auto& [id, seq] : hello.version) link.heard.seqs.set(number(id), seq);
+        }
         link.bookmark = hello.bookmark;
         link.lost_track = false;
     }
@@ -103,6 +111,33 @@ void Engine::on(const NodeKey& peer, Hello& hello) {
     pull_from(peer, link);
 }
 
+/// The peer's version, where it is all in one hello. Based on this node's it needs numbers for the lines that differ
+/// only, but for all of those that the peer lacks; so not where they may be many.
+void Engine::take_whole(Link& link, const Version& version) {
+    if (replica_.state().lives() <= limits_.hello_lines_max) {
+        auto differing = version;
+        replica_.state().each_life([&](const ReplicaId& id, Seq seen, Stamp) {
+            const auto at = differing.try_emplace(id, 0).first;
+            if (at->second == seen && !origins_.find(id)) differing.erase(at);
+        });
+        return take_based(link, differing);
+    }
+    link.heard.seqs = Seqs();
+    for (const auto& [id, seq] : version) link.heard.seqs.set(number(id), seq);
+}
+
+/// The peer's version is this node's, but for these lines; and all lines that have numbers are among these, or as they
+/// are here. What is known of the peer besides stays.
+void Engine::take_based(Link& link, const Version& differing) {
+    const auto known = link.known;
+    for (const auto& [id, seq] : differing) number(id);
+    link.heard.seqs = all_seen();
+    for (const auto& [id, seq] : differing) link.heard.seqs.set(number(id), seq);
+    link.known = KnownVersion(origins_, link.heard.seqs);
+    for (OriginId origin = 0; origin < origins_.size(); ++origin)
+        link.known.raise(origins_, origin, known.seen(origins_, origin));
+}
+
 /// A digest that takes the place of the first hello: the peer's version is this node's.
 bool Engine::has_the_same(Link& link, const Digest& digest) {
     if (link.greeted || !digest.summary) return false;
@@ -110,11 +145,7 @@ bool Engine::has_the_same(Link& link, const Digest& digest) {
     if (digest.summary->version_hash != replica_.state().version_hash()) return false;
     link.greeted = true;
     link.past.reset();
-    replica_.state().each_life([&](const ReplicaId& id, Seq seen, Stamp) {
-        const auto number = origins_.intern(id);
-        link.known.raise(number, id, seen);
-        link.heard.seqs.set(number, seen);
-    });
+    take_based(link, {});
     link.heard.number = digest.number;
     link.bookmark = digest.summary->bookmark;
     link.lost_track = false;

@@ -101,6 +101,12 @@ struct Limits {
     std::uint64_t digest_idle_us = 5'000'000;         ///< and is repeated so seldom while nothing changes
     std::uint64_t pull_delay_us = 50'000;             ///< what a digest announces may be under way: wait before a pull
     std::size_t hello_lines_unasked_max = 32;         ///< of a longer version, link-up says the hash first
+    std::size_t hello_lines_max = 1'024;              ///< of a longer one, ranges are compared (matching.hpp)
+    std::size_t digest_rises_max = 8'192;             ///< more than a digest tells of are found by ranges
+    std::size_t quiet_rises_max = 4'096;              ///< lives that a state diff raises one by one; more begin anew
+    std::size_t numbered_lives_max = 16'384;          ///< numbers are given back when there are more
+    std::uint64_t numbers_kept_us = 60'000'000;       ///< but not sooner after the last time, if links are not in step
+    std::uint64_t matching_timeout_us = 5'000'000;    ///< without a message, the matching ends
     std::uint64_t hello_interval_us = 1'000'000;      ///< at most one request for a hello a link in this time
     std::uint64_t pull_timeout_us = 2'000'000;        ///< a pull without an answer is asked elsewhere
     std::uint64_t diff_timeout_us = 10'000'000;       ///< a diff session without a message ends
@@ -138,7 +144,7 @@ struct Counters {
     std::uint64_t overlay_bytes_sent = 0;    ///< about links
     std::uint64_t bytes_sent = 0;            ///< messages of every kind, as encoded for their links
     std::uint64_t body_bytes_applied = 0;  ///< bodies of the changesets that became part of the state, own and others'
-    std::uint64_t pulls = 0, diffs = 0, diffs_failed = 0;
+    std::uint64_t pulls = 0, diffs = 0, diffs_failed = 0, matchings = 0;
     std::uint64_t malformed = 0, refused = 0;
     std::uint64_t clock_warnings = 0;  ///< stamps more than a minute ahead of the wall clock
     std::uint64_t faults = 0;          ///< equal versions with unequal fingerprints, dots with two contents
@@ -150,6 +156,7 @@ struct Status {
     Counters counters;
     std::size_t log_bytes = 0, waiting_bytes = 0, staged_bytes = 0;
     std::size_t waiting = 0;
+    std::size_t numbered_lives = 0;  ///< of which something is kept
     std::optional<OverlayStatus> overlay;
     bool full_mesh = false;           ///< all links see the same nodes: the origin sends to all and nobody forwards
     std::vector<std::string> faults;  ///< the newest few, in words

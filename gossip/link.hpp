@@ -8,6 +8,7 @@
 
 #include "gossip/io.hpp"
 #include "gossip/log.hpp"
+#include "gossip/matching.hpp"
 #include "gossip/origins.hpp"
 #include "gossip/past.hpp"
 #include "gossip/refs.hpp"
@@ -40,7 +41,7 @@ struct Behind {
 /// One direction of a link's hellos and digests: what was told so far, as both ends know it.
 struct Told {
     Seqs seqs;
-    std::uint64_t number = 0;  ///< of the last hello or digest
+    std::uint64_t number = 0;  ///< of the last hello, digest or matching
 };
 
 struct Link {
@@ -49,14 +50,15 @@ struct Link {
     RefSender refs_out;
     RefReceiver refs_in;
 
-    KnownVersion known;               ///< at least what the peer holds: it said so, or it sent it
-    bool greeted = false;             ///< its whole version was known, at some instant of this link
-    std::optional<Past> past;         ///< of an earlier link, until then
-    Bookmark bookmark;                ///< up to which of the peer's what was heard is complete
-    std::uint64_t neighbourhood = 0;  ///< as the peer last said
+    KnownVersion known;                ///< at least what the peer holds: it said so, or it sent it
+    bool greeted = false;              ///< its whole version was known, at some instant of this link
+    std::optional<Past> past;          ///< of an earlier link, until then
+    Bookmark bookmark;                 ///< up to which of the peer's what was heard is complete
+    std::optional<Matching> matching;  ///< under way: digests wait for its end
+    std::uint64_t neighbourhood = 0;   ///< as the peer last said
     std::map<crdt::ReplicaId, Behind> behind;
 
-    Told told;                     ///< to the peer
+    Told told{Seqs(true)};         ///< to the peer
     std::uint64_t told_place = 0;  ///< of the last rise that was told
     Told heard;                    ///< from the peer
     bool lost_track = false;       ///< a digest is missing: what is heard means nothing until the next hello

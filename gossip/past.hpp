@@ -49,6 +49,10 @@ class Pasts {
         kept_.erase(at);
         return past;
     }
+    void forget() {
+        kept_.clear();
+        lines_ = 0;
+    }
     std::size_t size() const { return kept_.size(); }
     std::size_t lines() const { return lines_; }
     void check() const {

@@ -15,7 +15,8 @@ namespace {
 
 constexpr std::size_t pull_changesets_max = 4096;  // of one origin in one answer
 constexpr std::size_t pull_sources_max = 4;        // asked at a time
-constexpr std::size_t pull_ranges_max = 16'384;    // in one pull: at most some 20 bytes each
+constexpr std::size_t pull_ranges_max = 8'192;     // in one pull: at most some 64 bytes each
+constexpr std::size_t pull_gone_max = 1'024;       // named in one answer: one is enough to ask for a state diff
 constexpr std::uint64_t pull_events_min = 64;      // asked for at once
 constexpr std::uint64_t pull_events_max = 1 << 20;
 
@@ -54,7 +55,7 @@ void Engine::pull_from(const NodeKey& peer, Link& link) {
     std::vector<std::pair<ReplicaId, bool>> due;  // and whether a digest told of it
     for (auto at = link.behind.begin(); at != link.behind.end();) {
         const auto& [id, behind] = *at;
-        if (link.known.seen(origins_.intern(id)) <= replica_.state().seen(id) || newer_format_.contains(id)) {
+        if (link.known.seen(origins_, number(id)) <= replica_.state().seen(id) || newer_format_.contains(id)) {
             at = link.behind.erase(at);
             continue;
         }
@@ -68,7 +69,7 @@ void Engine::pull_from(const NodeKey& peer, Link& link) {
     auto elsewhere = asked();
     const auto slice = std::max<std::uint64_t>(1, pull_events_ / due.size());
     for (const auto& [id, announced] : due) {
-        const auto range = lacked(id, elsewhere[id], link.known.seen(origins_.intern(id)), slice);
+        const auto range = lacked(id, elsewhere[id], link.known.seen(origins_, number(id)), slice);
         if (!range) continue;
         if (pull.ranges.size() == pull_ranges_max) break;
         pull.ranges.push_back(*range);
@@ -87,7 +88,7 @@ bool Engine::better_by_diff(Link& link, const Pull& pull) {
     std::uint64_t of_log = 0;
     std::vector<PullRange> lacks;
     for (const auto& range : pull.ranges) {
-        const auto from = link.known.seen(origins_.intern(range.origin)) + 1;
+        const auto from = link.known.seen(origins_, number(range.origin)) + 1;
         const auto to = replica_.state().seen(range.origin);
         if (from > to) continue;
         of_log += log_.wire_bytes(range.origin, from);
@@ -106,9 +107,9 @@ void Engine::on(const NodeKey& peer, Pull& pull) {
     const bool diff = better_by_diff(link, pull);
     for (const auto& range : pull.ranges) {
         if (replica_.state().seen(range.origin) < range.from) continue;
-        trees_.graft(origins_.tree(origins_.intern(range.origin)), link.slot);
+        trees_.graft(origins_.intern_node(range.origin.node), link.slot);
         if (diff || !log_.serves(range.origin, range.from)) {
-            answer.gone.push_back(range.origin);
+            if (answer.gone.size() < pull_gone_max) answer.gone.push_back(range.origin);
             continue;
         }
         // Own changesets leave when they are durable, however they are asked for.
@@ -120,10 +121,12 @@ void Engine::on(const NodeKey& peer, Pull& pull) {
     // In the order of application, so that causes arrive before their effects.
     std::sort(records.begin(), records.end(), [](const auto& a, const auto& b) { return a.place < b.place; });
     std::size_t bytes = 0;
+    NewNames names(link.refs_out);
     for (const auto& record : records) {
         const auto more = wire_bytes(*record.changeset);
-        if (!answer.changesets.empty() && bytes + more > limits_.frame_changesets_bytes_max) break;
+        if (!answer.changesets.empty() && (names.full() || bytes + more > limits_.frame_changesets_bytes_max)) break;
         bytes += more;
+        names.add(*record.changeset);
         answer.changesets.push_back(*record.changeset);
     }
     counters_.changesets_sent += answer.changesets.size();

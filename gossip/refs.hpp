@@ -33,6 +33,11 @@ class RefSender {
         }
         return at->second.number;
     }
+    /// Has the peer been told what number means this replica?
+    bool defined(const crdt::ReplicaId& id) const {
+        const auto at = numbers_.find(id);
+        return at != numbers_.end() && at->second.defined;
+    }
     /// The definitions that the frame must carry.
     std::vector<std::pair<std::uint64_t, crdt::ReplicaId>> take_definitions() { return std::exchange(pending_, {}); }
     /// The peer lost frames: each number is defined again when next used, each next body is sent whole.

@@ -60,7 +60,7 @@ void Engine::push_gathered() {
 /// Whether the tree of the changeset's origin goes out through the link; own ones go to all of a full mesh.
 bool Engine::pushes(const Link& link, const Changeset& changeset) {
     if (changeset.origin.node == node_ && full_mesh()) return true;
-    return trees_.push(origins_.tree(origins_.intern(changeset.origin)), link.slot);
+    return trees_.push(origins_.intern_node(changeset.origin.node), link.slot);
 }
 
 /// What the peer sent itself meanwhile, or said that it holds, stays here. A link that does not keep up is demoted: its
@@ -68,17 +68,20 @@ bool Engine::pushes(const Link& link, const Changeset& changeset) {
 void Engine::push_gathered(const NodeKey& peer, Link& link) {
     std::vector<Changeset> frame;
     std::size_t frame_bytes = 0;
+    std::optional<NewNames> names(std::in_place, link.refs_out);
     link.gathered_bytes = 0;
     for (const auto& changeset : std::exchange(link.gathered, {})) {
-        const auto origin = origins_.intern(changeset->origin);
-        if (link.known.seen(origin) >= changeset->last() || !pushes(link, *changeset)) continue;
+        const auto origin = number(changeset->origin);
+        if (link.known.seen(origins_, origin) >= changeset->last() || !pushes(link, *changeset)) continue;
         const auto bytes = wire_bytes(*changeset);
         link.demoted = link.demoted || link.unacked_bytes + bytes > limits_.unacked_bytes_max;
         if (link.demoted) continue;
-        if (!frame.empty() && frame_bytes + bytes > limits_.frame_changesets_bytes_max) {
+        if (!frame.empty() && (names->full() || frame_bytes + bytes > limits_.frame_changesets_bytes_max)) {
             send(peer, Changesets{0, {}, std::exchange(frame, {})});
             frame_bytes = 0;
+            names.emplace(link.refs_out);
         }
+        names->add(*changeset);
         link.unacked.push_back({origin, changeset->last(), bytes});
         link.unacked_bytes += bytes;
         ++counters_.changesets_sent;
@@ -132,7 +135,7 @@ std::vector<Result<Body>> Engine::decode_ahead(std::span<const Changeset> change
 
 /// It came from elsewhere first: the sender is asked to stop, unless it is whom the tree comes from, and sent it twice.
 void Engine::duplicate(Link& link, const ReplicaId& id) {
-    const auto origin = origins_.intern(id);
+    const auto origin = number(id);
     const auto tree = origins_.tree(origin);
     if (!trees_.has_parent(tree)) trees_.came(tree, link.slot);
     if (full_mesh() || trees_.comes_from(tree, link.slot) || mutant(Mutant::duplicates_stop_nobody)) return;
@@ -155,7 +158,7 @@ void Engine::arrived(const NodeKey& peer, Changeset changeset, Result<Body> body
         return report("changesets of " + short_name(changeset.origin) + " overlap: one dot with two contents");
     }
     if (!acceptable(changeset, body)) return;
-    const auto tree = origins_.tree(origins_.intern(changeset.origin));
+    const auto tree = origins_.intern_node(changeset.origin.node);
     if (goes_on || !trees_.has_parent(tree)) trees_.came(tree, link.slot);
     const auto from = goes_on ? std::optional(peer) : std::nullopt;
     apply_or_wait({std::make_shared<const Changeset>(std::move(changeset)), std::move(body), from});
@@ -191,6 +194,7 @@ void Engine::apply_now(const WaitingChangeset& waiting) {
     const auto& changeset = waiting.changeset;
     // A window must be able to name all heads when it is cut.
     if (replica_.window_open() && replica_.heads_full()) cut_window();
+    number(changeset->origin);
     auto changes = replica_.apply(*changeset, waiting.body);
     if (clock_.observe(replica_.state().last_stamp(changeset->origin), now_.wall_us)) {
         ++counters_.clock_warnings;
@@ -208,7 +212,9 @@ void Engine::apply_now(const WaitingChangeset& waiting) {
 /// An origin's seen seq rose: links are to be told, waiters to be looked at.
 void Engine::raised(const ReplicaId& id) {
     raised_.push_back(id);
-    rises_.rose(origins_.intern(id));
+    const auto origin = origins_.find(id);
+    STARLING_ASSERT(origin, "what rises has a number");
+    rises_.rose(*origin);
     const auto within_us = digest_busy_us();
     for (auto& [peer, link] : links_) digest_within(link, within_us);
 }
@@ -241,6 +247,7 @@ const Replica& Engine::pinned() {
 }
 
 Result<bool> Engine::apply(Difference difference) {
+    fill_in_equal(difference, replica_);
     if (replica_.self()) {
         const auto mine = difference.tops.find(*replica_.self());
         if (mine != difference.tops.end() && mine->second.seen > replica_.state().seen(*replica_.self())) {
@@ -252,19 +259,30 @@ Result<bool> Engine::apply(Difference difference) {
         return valid.fault();
     }
     if (replica_.window_open() && replica_.heads().size() + difference.heads.size() > changeset_deps_max) cut_window();
-    const auto before = replica_.state().version();
+    std::vector<std::pair<ReplicaId, Seq>> rising;  // and from where
     for (const auto& [id, top] : difference.tops) {
-        if (top.seen > seen(before, id)) newer_format_.erase(id);  // what could not be read is behind it
+        if (const auto seen = replica_.state().seen(id); top.seen > seen) rising.emplace_back(id, seen);
+    }
+    const bool quietly = rising.size() > limits_.quiet_rises_max;
+    for (const auto& [id, seen] : rising) {
+        newer_format_.erase(id);  // what could not be read is behind it
+        if (!quietly) number(id);
     }
     auto changes = apply_difference(replica_, difference);
     ++place_;
     ++effects_.replaced;
-    for (const auto& [id, top] : difference.tops) {
-        if (top.seen <= seen(before, id)) continue;
+    for (const auto& [id, seen] : rising) {
+        const auto& top = difference.tops.at(id);
         if (!mutant(Mutant::log_survives_diffs)) log_.reset(id);
         clock_.observe(top.last_stamp, now_.wall_us);
-        raised(id);
+        if (origins_.find(id)) {
+            raised(id);
+        } else {
+            origins_.rose_quietly(id, seen, top.seen);
+            raised_.push_back(id);
+        }
     }
+    if (quietly && !mutant(Mutant::quiet_lives_rise)) give_numbers_back();
     diffs_.covered(replica_.state());
     effects_.delivered.push_back({std::move(changes), std::nullopt, false});
     drain();

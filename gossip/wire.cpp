@@ -2,8 +2,10 @@
 
 #include "crdt/limits.hpp"
 #include "gossip/estimator.hpp"
+#include "gossip/wire_changeset.hpp"
 #include "gossip/wire_diff.hpp"
 #include "gossip/wire_digest.hpp"
+#include "gossip/wire_lives.hpp"
 
 namespace starling::gossip {
 
@@ -53,61 +55,6 @@ Fingerprint fingerprint_of(BytesView bytes) {
         sum.low = sum.low << 8 | std::uint8_t(bytes[8 + i]);
     }
     return sum;
-}
-
-constexpr std::size_t whole_items = 7;
-constexpr std::size_t continued_items = 9;  // the body as what it shares with the one before, and the rest
-
-void write_changeset(Writer& out, const Changeset& changeset, RefSender& refs) {
-    const auto number = refs.number(changeset.origin);
-    const auto* before = refs.bodies.before(number, changeset.first);
-    const auto shared = before != nullptr ? shared_ends(changeset.body, *before) : SharedEnds{};
-    const bool continued = shared.front + shared.back >= shared_bytes_min;
-    out.array(continued ? continued_items : whole_items).uint(number);
-    out.uint(changeset.first).uint(changeset.count).uint(changeset.depth);
-    write_deps(out, changeset.deps, refs);
-    out.array(changeset.refs.size());
-    for (const auto& ref : changeset.refs) out.uint(refs.number(ref));
-    const BytesView body = changeset.body;
-    if (continued) {
-        out.uint(shared.front).uint(shared.back);
-        out.str(body.substr(shared.front, body.size() - shared.front - shared.back));
-    } else {
-        out.bin(body);
-    }
-    refs.bodies.keep(number, changeset.last(), changeset.body);
-}
-
-Bytes read_continued_body(FrameReader& in, const Bytes* before) {
-    if (before == nullptr) in.undefine();
-    const auto front = in.uint(kept_body_bytes_max);
-    const auto back = in.uint(kept_body_bytes_max);
-    const auto middle = in.str(changeset_bytes_max);
-    if (!in.ok() || front + back > before->size() || front + back + middle.size() > changeset_bytes_max)
-        return in.fail(), Bytes{};
-    return before->substr(0, front).append(middle).append(*before, before->size() - back);
-}
-
-Changeset read_changeset(FrameReader& in, SpaceId space) {
-    Changeset changeset;
-    changeset.space = space;
-    const auto items = in.array(continued_items);
-    if (items != whole_items && items != continued_items) in.fail();
-    const auto number = in.uint(link_refs_max);
-    changeset.origin = in.named(number);
-    changeset.first = in.uint(seq_max);
-    changeset.count = in.uint(changeset_dots_max);
-    changeset.depth = in.uint(depth_max);
-    changeset.deps = read_deps(in);
-    for (auto refs = in.array(changeset_refs_max); refs > 0 && in.ok(); --refs) changeset.refs.push_back(in.ref());
-    if (items == whole_items) {
-        changeset.body = in.bin(changeset_bytes_max);
-    } else {
-        changeset.body = read_continued_body(in, in.bodies().before(number, changeset.first));
-    }
-    if (in.ok() && !valid_header(changeset)) in.fail();
-    if (in.ok()) in.bodies().keep(number, changeset.last(), changeset.body);
-    return changeset;
 }
 
 // -- one writer and one reader a message
@@ -221,28 +168,44 @@ void read(FrameReader& in, Pull& pull, SpaceId) {
     }
 }
 
+constexpr std::size_t open_items = 4;
+
 void write(Writer& out, const DiffOpen& open, RefSender& refs) {
-    out.array(4).uint(open.session).uint(open.nonce);
+    out.array(open_items + (open.base_hash ? 1 : 0)).uint(open.session).uint(open.nonce);
     write_version(out, open.base, refs);
     write_dots(out, open.staged, refs);
+    if (open.base_hash) write_fingerprint(out, *open.base_hash);
 }
 void read(FrameReader& in, DiffOpen& open, SpaceId) {
-    in.tuple(4);
+    const auto items = in.array(open_items + 1);
+    if (items < open_items) in.fail();
     open.session = in.uint();
     open.nonce = std::uint32_t(in.uint(UINT32_MAX));
     open.base = read_version(in);
     open.staged = read_dots(in);
+    if (items > open_items) open.base_hash = read_fingerprint(in);
 }
 
-constexpr std::uint64_t part_finish = 1, part_last = 2, part_comparison = 4, part_died = 8, part_stays = 16;
+constexpr std::uint64_t part_finish = 1, part_last = 2, part_comparison = 4, part_died = 8, part_stays = 16,
+                        part_replicas = 32;
+constexpr std::size_t part_refs_max = 256;  // of more replicas, a part brings its own list and numbers
 
 void write(Writer& out, const DiffPart& part, RefSender& refs) {
+    const auto named = replicas_of(part.piece);
     const std::uint64_t flags = (part.finish ? part_finish : 0) | (part.last ? part_last : 0) |
                                 (part.comparison ? part_comparison : 0) | (part.died.empty() ? 0 : part_died) |
-                                (part.stays ? part_stays : 0);
-    out.array(4 + (part.comparison ? 1 : 0) + (part.died.empty() ? 0 : 3) + (part.stays ? 1 : 0));
+                                (part.stays ? part_stays : 0) | (named.size() > part_refs_max ? part_replicas : 0);
+    out.array(4 + (part.comparison ? 1 : 0) + (part.died.empty() ? 0 : 3) + (part.stays ? 1 : 0) +
+              (named.size() > part_refs_max ? 1 : 0));
     out.uint(part.session).uint(flags).uint(part.number);
-    write_piece(out, part.piece, refs);
+    if (named.size() > part_refs_max) {
+        write_replicas(out, named);
+        RefSender own;
+        for (const auto& id : named) own.number(id);
+        write_piece(out, part.piece, own);
+    } else {
+        write_piece(out, part.piece, refs);
+    }
     if (part.comparison) {
         out.array(6).uint(part.comparison->nonce).uint(part.comparison->parts).boolean(part.comparison->of_rest);
         write_fingerprint(out, part.comparison->digest);
@@ -263,15 +226,27 @@ Comparison read_comparison(FrameReader& in) {
     return comparison;
 }
 void read(FrameReader& in, DiffPart& part, SpaceId) {
-    const auto items = in.array(9);
+    const auto items = in.array(10);
     part.session = in.uint();
-    const auto flags = in.uint(2 * part_stays - 1);
+    const auto flags = in.uint(2 * part_replicas - 1);
     const auto has = [&](std::uint64_t flag) { return (flags & flag) != 0; };
-    if (items != 4U + (has(part_comparison) ? 1 : 0) + (has(part_died) ? 3 : 0) + (has(part_stays) ? 1 : 0)) in.fail();
+    if (items != 4U + (has(part_comparison) ? 1 : 0) + (has(part_died) ? 3 : 0) + (has(part_stays) ? 1 : 0) +
+                     (has(part_replicas) ? 1 : 0))
+        in.fail();
     part.finish = has(part_finish);
     part.last = has(part_last);
     part.number = in.uint(message_items_max);
-    part.piece = read_piece(in);
+    if (has(part_replicas)) {
+        RefReceiver own;
+        std::uint64_t number = 0;
+        for (const auto& id : read_replicas(in)) own.define(number++, id);
+        auto& links = in.use(own);
+        part.piece = read_piece(in);
+        in.use(links);
+        if (in.undefined()) in.misuse();
+    } else {
+        part.piece = read_piece(in);
+    }
     if (has(part_comparison)) part.comparison = read_comparison(in);
     if (has(part_died)) part.died = read_runs(in);
     if (has(part_stays)) part.stays = read_fingerprint(in);
@@ -293,7 +268,7 @@ void write(Writer& out, const DiffEnd& end, RefSender&) {
 void read(FrameReader& in, DiffEnd& end, SpaceId) {
     in.tuple(2);
     end.session = in.uint();
-    end.reason = DiffEndReason(in.uint(2));
+    end.reason = DiffEndReason(in.uint(std::uint64_t(DiffEndReason::unknown_base)));
 }
 
 void write(Writer& out, const DiffSketch& sketch, RefSender&) {
@@ -356,6 +331,53 @@ void read(FrameReader& in, DiffCells& cells, SpaceId) {
     cells.contents = in.bin(sums_bytes_max);
 }
 
+void write(Writer& out, const DiffBase& base, RefSender&) {
+    out.array(4).uint(base.session).uint(base.number);
+    write_lines(out, base.lines);
+}
+void read(FrameReader& in, DiffBase& base, SpaceId) {
+    in.tuple(4);
+    base.session = in.uint();
+    base.number = in.uint(message_items_max);
+    base.lines = read_lines(in, 1);
+}
+
+constexpr std::size_t ranges_items = 6;
+constexpr std::size_t ranges_head_items = 7;
+
+void write(Writer& out, const Ranges& message, RefSender&) {
+    out.array(ranges_items + (message.head ? ranges_head_items : 0)).uint(message.matching).uint(message.step);
+    out.uint(std::uint64_t(message.gave_up));
+    write_ranges(out, message.ranges);
+    write_lines(out, message.lines);
+    if (!message.head) return;
+    out.uint(message.head->number);
+    write_fingerprint(out, message.head->version_hash);
+    write_fingerprint(out, message.head->fingerprint);
+    out.uint(message.head->neighbourhood);
+    write_bookmark(out, message.head->bookmark);
+    out.uint(message.head->lines);
+}
+void read(FrameReader& in, Ranges& message, SpaceId) {
+    const auto items = in.array(ranges_items + ranges_head_items);
+    if (items != ranges_items && items != ranges_items + ranges_head_items) in.fail();
+    message.matching = in.uint();
+    message.step = in.uint();
+    message.gave_up = GaveUp(in.uint(std::uint64_t(GaveUp::sender_asks)));
+    message.ranges = read_ranges(in);
+    message.lines = read_lines(in, 0);
+    if (!lines_fit(message)) in.fail();
+    if (message.step <= 1 && items == ranges_items && message.gave_up == GaveUp::no) in.fail();
+    if (items == ranges_items || !in.ok()) return;
+    auto& head = message.head.emplace();
+    head.number = in.uint(digest_numbers - 1);
+    head.version_hash = read_fingerprint(in);
+    head.fingerprint = read_fingerprint(in);
+    head.neighbourhood = in.uint();
+    head.bookmark = read_bookmark(in);
+    head.lines = in.uint();
+}
+
 void write(Writer& out, const OverlayMessage& message, RefSender&) {
     write_overlay(out, message);
 }
@@ -410,6 +432,15 @@ Result<Message> decode(SpaceId space, BytesView frame, RefReceiver& refs) {
     if (in.undefined()) return Fault{FaultCode::not_available, "a number without a definition"};
     if (!in.done()) return Fault{FaultCode::malformed, "malformed message"};
     return message;
+}
+
+void NewNames::add(const Changeset& changeset) {
+    const auto name = [this](const ReplicaId& id) {
+        if (!refs_.defined(id)) names_.insert(id);
+    };
+    name(changeset.origin);
+    for (const auto& dep : changeset.deps) name(dep.replica);
+    for (const auto& ref : changeset.refs) name(ref);
 }
 
 std::size_t wire_bytes(const LooseEntry& entry) {

@@ -5,6 +5,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <variant>
 #include <vector>
 
@@ -17,6 +18,8 @@
 namespace starling::gossip {
 
 inline constexpr std::uint64_t wire_version = 1;
+/// A transport carries frames of so many bytes, and none is longer.
+inline constexpr std::size_t frame_bytes_max = 1 << 20;
 inline constexpr std::size_t message_items_max = 1 << 20;
 inline constexpr std::size_t sums_bytes_max = 512 * 1024;  ///< of a sketch's sums, or contents, in one message
 
@@ -72,6 +75,47 @@ struct Digest {
     bool operator==(const Digest&) const = default;
 };
 
+/// Replicas from `from` on, up to but without `to`; all that are left where there is none.
+struct IdRange {
+    crdt::ReplicaId from;
+    std::optional<crdt::ReplicaId> to;
+    bool operator==(const IdRange&) const = default;
+    /// Is `id`, which is not before the range, in it?
+    bool reaches(const crdt::ReplicaId& id) const { return !to || id < *to; }
+};
+/// What the sender's version comes to in a range, or (`asks`) all of its lines, for those of the receiver's that
+/// differ.
+struct Range {
+    IdRange ids;
+    bool asks = false;
+    std::uint64_t sum = 0;  ///< of the lower halves of the lines' hashes
+    bool operator==(const Range&) const = default;
+};
+/// Of the version that a side of a matching speaks of. As in a hello.
+struct RangesHead {
+    std::uint64_t number = 0;
+    crdt::Fingerprint version_hash;
+    crdt::Fingerprint fingerprint;
+    std::uint64_t neighbourhood = 0;
+    Bookmark bookmark{};
+    std::uint64_t lines = 0;  ///< of the version
+    bool operator==(const RangesHead&) const = default;
+};
+/// Too much differs for a matching: a state diff is to follow.
+enum class GaveUp : std::uint8_t { no = 0, receiver_asks = 1, sender_asks = 2 };
+/// In place of a hello where the version is long (matching.hpp). What is not mentioned is settled.
+struct Ranges {
+    std::uint64_t matching = 0;  ///< drawn by who began it
+    std::uint64_t step = 0;      ///< messages of it before this one
+    GaveUp gave_up = GaveUp::no;
+    std::vector<Range> ranges;  ///< ascending, and apart
+    crdt::Version lines;  ///< those of the ranges that ask; others: in which the sender differs, seq 0: it has none
+    std::optional<RangesHead> head{};  ///< in steps 0 and 1
+    bool operator==(const Ranges&) const = default;
+};
+inline constexpr std::size_t ranges_max = 8'192;            ///< in one message
+inline constexpr std::size_t replicas_named_max = 1 << 17;  ///< in one list of replicas in full
+
 /// The sender lost track, or never had it: please say hello.
 struct HelloRequest {
     Bookmark known{};   ///< up to which it knows the receiver's version
@@ -104,7 +148,18 @@ struct DiffOpen {
     std::uint32_t nonce = 0;
     crdt::Version base;
     crdt::LiveDots staged;  ///< dots whose entries an earlier attempt left here
+    /// Of the base, where that is not all named: then it came in parts before; or it is what the receiver was told of
+    /// the sender's version, with the lines of `base` in place of what was told of those.
+    std::optional<crdt::Fingerprint> base_hash{};
     bool operator==(const DiffOpen&) const = default;
+};
+
+/// A part of the base, before the open. Parts are acknowledged one by one.
+struct DiffBase {
+    std::uint64_t session = 0;
+    std::uint64_t number = 0;
+    crdt::Version lines;
+    bool operator==(const DiffBase&) const = default;
 };
 
 /// With what the answerer opens the comparison of the common dots (comparison.hpp).
@@ -145,7 +200,8 @@ struct DiffAck {
     bool operator==(const DiffAck&) const = default;
 };
 
-enum class DiffEndReason : std::uint8_t { done = 0, busy = 1, failed = 2 };
+/// `unknown_base`: please say it in parts.
+enum class DiffEndReason : std::uint8_t { done = 0, busy = 1, failed = 2, unknown_base = 3 };
 struct DiffEnd {
     std::uint64_t session = 0;
     DiffEndReason reason = DiffEndReason::done;
@@ -186,7 +242,7 @@ struct DiffCells {
 };
 
 using Message = std::variant<Hello, Digest, HelloRequest, Changesets, Pull, DiffOpen, DiffPart, DiffAck, DiffEnd,
-                             DiffSketch, DiffMore, DiffSums, DiffCells, OverlayMessage>;
+                             DiffSketch, DiffMore, DiffSums, DiffCells, OverlayMessage, Ranges, DiffBase>;
 
 /// The bytes of a message on a link.
 crdt::Bytes encode(crdt::SpaceId space, const Message& message, RefSender& refs);
@@ -194,6 +250,20 @@ crdt::Bytes encode(crdt::SpaceId space, const Message& message, RefSender& refs)
 /// Reads a frame. Faults: `malformed` and `too_large` (the peer breaks the protocol), `unknown_kind` (a newer peer:
 /// ignore the frame), `not_available` (an undefined number: ask for a hello), `refused` (another space).
 crdt::Result<Message> decode(crdt::SpaceId space, crdt::BytesView frame, RefReceiver& refs);
+
+/// Replicas that a frame will have to define besides what is in it. O(log n) each.
+class NewNames {
+  public:
+    explicit NewNames(const RefSender& refs) : refs_(refs) {}
+    void add(const crdt::Changeset& changeset);
+    /// No more, or the definitions alone would fill the frame.
+    bool full() const { return names_.size() >= names_max; }
+
+  private:
+    static constexpr std::size_t names_max = 4'096;  ///< of some 48 bytes; the last changeset may bring twice as many
+    const RefSender& refs_;
+    std::set<crdt::ReplicaId> names_;
+};
 
 /// What an entry, or a changeset, will take on the wire, roughly: for filling frames.
 std::size_t wire_bytes(const crdt::LooseEntry& entry);

@@ -220,12 +220,18 @@ class Splitter {
         return pieces_.back();
     }
     void add_dots(LiveDots Difference::* set, const ReplicaId& id, const DotRuns& runs) {
-        for (const auto& run : runs) (room_for(run_bytes).*set)[id].push_back(run);
+        std::size_t more = origin_bytes;  // once in each piece
+        for (const auto& run : runs) {
+            auto& dots = (room_for(run_bytes + more).*set)[id];
+            more = 0;
+            dots.push_back(run);
+        }
     }
     std::vector<Difference> take() { return std::move(pieces_); }
 
   private:
-    static constexpr std::size_t run_bytes = 4;  // typical; a frame has room for the worst case of twice this
+    static constexpr std::size_t run_bytes = 4;      // typical; a frame has room for the worst case of twice this
+    static constexpr std::size_t origin_bytes = 16;  // its life, its number and what stands before the runs
 
     void begin() {
         pieces_.emplace_back();

@@ -12,26 +12,33 @@ namespace starling::gossip {
 /// A reader that also turns numbers into replicas.
 class FrameReader : public crdt::Reader {
   public:
-    FrameReader(crdt::BytesView bytes, RefReceiver& refs) : crdt::Reader(bytes), refs_(refs) {}
+    FrameReader(crdt::BytesView bytes, RefReceiver& refs) : crdt::Reader(bytes), refs_(&refs) {}
+    /// From here on numbers are those of `refs`; returns those that were before.
+    RefReceiver& use(RefReceiver& refs) { return *std::exchange(refs_, &refs); }
 
     crdt::ReplicaId ref() { return named(uint(link_refs_max)); }
     crdt::ReplicaId named(std::uint64_t number) {
-        const auto* id = refs_.find(number);
+        const auto* id = refs_->find(number);
         if (id == nullptr) undefine();
         return ok() ? *id : crdt::ReplicaId{};
     }
-    KeptBodies& bodies() { return refs_.bodies; }
+    KeptBodies& bodies() { return refs_->bodies; }
 
     /// What the frame builds on never came.
     void undefine() {
         undefined_ = undefined_ || ok();
         fail();
     }
+    /// What the frame itself should have defined was not: nobody asks for it.
+    void misuse() {
+        undefined_ = false;
+        fail();
+    }
     /// True when something had no definition: the frame cannot be read, but nobody broke the protocol.
     bool undefined() const { return undefined_; }
 
   private:
-    RefReceiver& refs_;
+    RefReceiver* refs_;
     bool undefined_ = false;
 };
 

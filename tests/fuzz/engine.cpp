@@ -27,7 +27,7 @@ gossip::Message strange_message(Choices& choices) {
         return lines;
     };
     const auto bookmark = [&] { return gossip::Bookmark{choices.below(4), choices.below(16)}; };
-    switch (choices.below(13)) {
+    switch (choices.below(15)) {
         case 0: {
             gossip::Hello hello{choices.below(gossip::digest_numbers),
                                 version(),
@@ -70,8 +70,11 @@ gossip::Message strange_message(Choices& choices) {
             return pull;
         }
         case 5:
-            return gossip::DiffOpen{
-                choices.below(4), choices.byte(), version(), {{actor(choices.below(actors)), {{1, 3}}}}};
+            return gossip::DiffOpen{choices.below(4),
+                                    choices.byte(),
+                                    version(),
+                                    {{actor(choices.below(actors)), {{1, 3}}}},
+                                    choices.flag() ? std::optional(version_hash(version())) : std::nullopt};
         case 6: {
             gossip::DiffPart part{choices.below(4), choices.flag(), choices.below(3), choices.flag(), {}};
             part.piece.depth = choices.below(5);
@@ -96,8 +99,26 @@ gossip::Message strange_message(Choices& choices) {
             return gossip::DiffSums{choices.below(4), Bytes(choices.bytes(choices.below(64)))};
         case 11:
             return gossip::DiffCells{choices.below(4), {{1 + choices.below(99), 2}}, Bytes(choices.bytes(4))};
+        case 12: {
+            gossip::Ranges ranges{choices.below(4), choices.below(6), gossip::GaveUp(choices.below(3)), {}, version()};
+            for (auto many = choices.below(3); many > 0; --many) {
+                gossip::Range range{{actor(choices.below(actors)), {}}, choices.flag(), choices.number()};
+                if (choices.flag()) range.ids.to = actor(choices.below(actors));
+                ranges.ranges.push_back(range);
+            }
+            if (choices.flag())
+                ranges.head = {choices.below(gossip::digest_numbers),
+                               version_hash(version()),
+                               {choices.number(), choices.number()},
+                               choices.number(),
+                               bookmark(),
+                               choices.below(9)};
+            return ranges;
+        }
+        case 13:
+            return gossip::DiffBase{choices.below(4), choices.below(3), version()};
         default:
-            return gossip::DiffEnd{choices.below(4), gossip::DiffEndReason(choices.below(3))};
+            return gossip::DiffEnd{choices.below(4), gossip::DiffEndReason(choices.below(4))};
     }
 }
 
@@ -109,6 +130,9 @@ class Story {
         limits.log_bytes_max = 4096;  // so that the log ends soon and diffs are needed
         limits.waiting_bytes_max = 4096;
         limits.diff_part_bytes_max = 256;
+        limits.hello_lines_max = 2;  // so that ranges are compared
+        limits.quiet_rises_max = 2;
+        limits.numbered_lives_max = 4;
         for (std::size_t i = 0; i < honest; ++i)
             peers_.at(i) =
                 std::make_unique<peer::Peer>(peer::Options{0, actor(i).node, limits, {}, [this] { return ++random_; }});

@@ -36,6 +36,14 @@ Bytes random_story(std::mt19937_64& random) {
     return story;
 }
 
+/// So many that a part lists them itself.
+Difference of_many_lives() {
+    Difference piece;
+    for (Life life = 0; life < 260; ++life) piece.tops[{{9}, life}] = {1 + life, life};
+    piece.outside = {{{{9}, 7}, {{1, 2}}}};
+    return piece;
+}
+
 /// Messages as two nodes with a past would send them.
 std::vector<gossip::Message> messages(std::mt19937_64& random) {
     const auto story = random_story(random);
@@ -66,6 +74,21 @@ std::vector<gossip::Message> messages(std::mt19937_64& random) {
         gossip::DiffMore{5, 3, 5, {{1, 1}, {9, 2}}},
         gossip::DiffSums{5, "further sums"},
         gossip::DiffCells{5, {{4, 1}, {400, 2}, {500, 1}}, "contents"},
+        gossip::DiffOpen{5, 77, {}, live_dots(state), state.version_hash()},
+        gossip::DiffBase{5, 1, state.version()},
+        gossip::DiffPart{5, false, 0, true, of_many_lives()},
+        gossip::Ranges{6,
+                       3,
+                       gossip::GaveUp::no,
+                       {{{{}, {{{2}, 0}}}, false, 7}, {{{{2}, 0}, {{{2}, 9}}}, false, 8}, {{{{3}, 0}, {}}, true, 0}},
+                       {{{{2}, 10}, 0}, {{{4}, 1}, 2}, {{{4}, 2}, 3}}},
+        gossip::Ranges{6,
+                       0,
+                       gossip::GaveUp::no,
+                       {},
+                       {},
+                       gossip::RangesHead{1, state.version_hash(), state.fingerprint(), 7, {8, 9}, 5}},
+        gossip::Ranges{6, 4, gossip::GaveUp::sender_asks, {}, {}},
         gossip::DiffAck{5, true, 0},
         gossip::DiffEnd{5, gossip::DiffEndReason::busy},
         gossip::OverlayMessage{gossip::Shuffle{{actor(0).node}, "10.0.0.1:1", 3, {{actor(1).node, "10.0.0.2:1", 9}}}},

@@ -147,9 +147,10 @@ TEST_CASE("a hello that goes on from what is not known here is not read") {
 
 TEST_CASE("what is remembered of peers is bounded; the latest stay") {
     Pasts pasts(10);
-    const auto past = [](std::size_t lines) {
+    Origins origins;
+    const auto past = [&](std::size_t lines) {
         Past of{{1, 1}, {}};
-        for (OriginId i = 0; i < lines; ++i) of.known.raise(i, {{std::uint8_t(i)}, 1}, 1);
+        for (std::size_t i = 0; i < lines; ++i) of.known.raise(origins, origins.intern({{std::uint8_t(i)}, 1}, 0), 1);
         return of;
     };
     for (std::uint8_t i = 1; i <= 4; ++i) {

@@ -45,6 +45,16 @@ Difference difference() {
     return d;
 }
 
+Difference of_many() {
+    Difference d;
+    for (int node = 1; node <= 3; ++node) {
+        for (Life life = 0; life < 100; ++life) d.tops[{{std::uint8_t(node)}, life << 32}] = {1 + life, 1'000 + life};
+    }
+    d.inside = {{{{1}, Life{3} << 32}, {{1, 2}}}};
+    d.entries = {{{{{2}, Life{4} << 32}, 8}, {{Type::set, "s", pack_int(1)}, 70, 3, packed_nil()}}};
+    return d;
+}
+
 std::vector<Message> all_messages() {
     return {Hello{7, {{replica(1), 3}, {replica(2), 9}}, {1, 2}, 3, {4, 5}},
             Hello{8, {{replica(1), 4}}, {1, 2}, 3, {UINT32_MAX, 70}, 70, {5, 6}},
@@ -58,6 +68,19 @@ std::vector<Message> all_messages() {
             DiffPart{6, true, 1, true, difference()},
             DiffPart{6, false, 0, false, {}, Comparison{5, 1, true, {8, 9}, "estimate", "of runs"}},
             DiffPart{6, false, 1, true, {}, {}, {{2, 1}, {5, 4}, {100, 1}, {1000, 7}}, Fingerprint{10, 11}},
+            DiffPart{6, false, 2, true, of_many()},
+            DiffOpen{6, 77, {{replica(1), 3}}, {}, Fingerprint{3, 4}},
+            DiffBase{6, 3, {{replica(1), 3}, {{{1}, 9}, 4}, {replica(2), 5}}},
+            Ranges{7, 0, GaveUp::no, {}, {}, RangesHead{1, {1, 2}, {3, 4}, 5, {6, 7}, 8}},
+            Ranges{7,
+                   3,
+                   GaveUp::no,
+                   {{{{}, {{{1}, 0}}}, true, 0},
+                    {{{{1}, 0}, {{{1, 5, 6}, 0x0102'0000'0000'0000}}}, false, UINT64_MAX},
+                    {{{{1, 5, 7}, 0}, {{{2}, 0}}}, true, 0},
+                    {{{{3}, 0}, {}}, false, 9}},
+                   {{{{0, 1}, 4}, 1}, {{{1, 5, 6}, UINT64_MAX}, 0}, {{{1, 5, 7}, 5}, 6}, {{{2}, 1}, 7}}},
+            Ranges{7, 9, GaveUp::receiver_asks, {}, {}},
             DiffAck{6, false, 1},
             DiffEnd{6, DiffEndReason::busy},
             DiffSketch{6, CompareBy::transitions, {11, 500}, 3, {12, 13}, "sums"},
@@ -108,6 +131,22 @@ TEST_CASE("golden bytes") {
               "c41000000000000000010000000000000002"
               "c41000000000000000030000000000000004"
               "050607");
+    CHECK(hex(encode(0, Ranges{7, 0, GaveUp::no, {}, {}, RangesHead{1, {1, 2}, {1, 2}, 5, {6, 7}, 5'000}}, out)) ==
+          "9501000e90"
+          "9d070000909090"
+          "01"
+          "c41000000000000000010000000000000002"
+          "c41000000000000000010000000000000002"
+          "050607cd1388");
+    const ReplicaId from{{3}, 0}, to{{4}, 0};
+    CHECK(hex(encode(0, Ranges{7, 3, GaveUp::no, {{{from, to}, true, 0}}, {{{{3}, 1}, 2}}}, out)) ==
+          "9501000e90"
+          "96070300"
+          "91950300a10300a104"
+          "92c42003" +
+              std::string(62, '0') +
+              "c4080000000000000001"
+              "9102");
     CHECK(hex(encode(0, Changesets{0, {}, {changeset()}}, out)) ==
           "9501000390"
           "93"
@@ -358,6 +397,45 @@ TEST_CASE("lists of origins come back in order, whatever their numbers, and none
     constexpr std::size_t first_id = 8, second_id = 51, id_bytes = 40;
     frame.replace(second_id, id_bytes, frame.substr(first_id, id_bytes));  // both numbers mean the first now
     const auto read = decode(0, frame, in);
+    REQUIRE_FALSE(read);
+    CHECK(read.fault().code == FaultCode::malformed);
+}
+
+TEST_CASE("ranges that overlap, or lines where they have no place, are refused") {
+    const ReplicaId a{{1}, 0}, b{{2}, 0}, c{{3}, 0};
+    const auto read = [](const Ranges& message) {
+        RefSender out;
+        RefReceiver in;
+        return bool(decode(0, encode(0, message, out), in));
+    };
+    CHECK(read({1, 2, GaveUp::no, {{{a, b}, false, 1}, {{b, c}, true, 0}}, {{b, 1}, {c, 0}}}));
+    CHECK_FALSE(read({1, 2, GaveUp::no, {{{a, a}, false, 1}}, {}}));
+    CHECK_FALSE(read({1, 2, GaveUp::no, {{{b, a}, false, 1}}, {}}));
+    CHECK_FALSE(read({1, 2, GaveUp::no, {{{a, c}, false, 1}, {{b, c}, false, 1}}, {}}));
+    CHECK_FALSE(read({1, 2, GaveUp::no, {{{a, {}}, false, 1}, {{b, c}, false, 1}}, {}}));
+    CHECK_FALSE(read({1, 2, GaveUp::no, {{{a, b}, false, 1}}, {{{{1}, 5}, 1}}}));  // a line of a sum
+    CHECK_FALSE(read({1, 2, GaveUp::no, {{{a, b}, true, 0}}, {{{{1}, 5}, 0}}}));   // a line that is none
+    CHECK_FALSE(read({1, 1, GaveUp::no, {}, {}}));                                 // nobody knows whose version
+    CHECK_FALSE(read({1, 2, GaveUp::no, {}, {{a, seq_max + 1}}}));
+    const std::vector<Range> too_many(ranges_max + 1, Range{{a, b}, false, 1});
+    CHECK_FALSE(read({1, 2, GaveUp::no, too_many, {}}));
+}
+
+TEST_CASE("a part that lists its replicas leaves no numbers, and names no others") {
+    RefSender out;
+    RefReceiver in;
+    const Message part = DiffPart{6, false, 2, true, of_many()};
+    const auto frame = encode(0, part, out);
+    CHECK(frame.size() < 300 * 20);
+    CHECK(*decode(0, frame, in) == part);
+    CHECK(in.find(0) == nullptr);
+    CHECK(out.number(replica(1)) == 0);
+    // A number past the list: malformed, and not for want of a definition.
+    auto wrong = frame;
+    const auto at = wrong.find(Bytes("\xcd\x01\x2b", 3));  // the last of the tops, 299
+    REQUIRE(at != Bytes::npos);
+    wrong[at + 2] = '\x2c';
+    const auto read = decode(0, wrong, in);
     REQUIRE_FALSE(read);
     CHECK(read.fault().code == FaultCode::malformed);
 }

@@ -1,0 +1,100 @@
+// How a session of the state diff begins: the asker's base, which may be long, comes to the answerer.
+#include <algorithm>
+
+#include "gossip/diff_session.hpp"
+
+namespace starling::gossip {
+
+using namespace crdt;
+
+namespace {
+
+constexpr std::size_t staged_runs_named_max = 16'384;    // at most some 20 bytes each
+constexpr std::size_t staged_origins_named_max = 4'096;  // and 48 for each replica
+constexpr std::size_t base_lines_max = 4'096;            // in one message, at most some 50 bytes each
+constexpr std::size_t base_part_lines = 8'192;           // likewise: 10 bytes, and 34 a node
+constexpr std::size_t bases_lines_max = 1 << 21;         // of bases that come in parts, together
+
+/// As many as fit a message; those that are not named are sent again.
+LiveDots dots_of(const std::map<Dot, LooseEntry>& entries) {
+    LiveDots dots;
+    std::size_t count = 0;
+    for (const auto& [dot, entry] : entries) {
+        auto& runs = dots[dot.replica];
+        count -= runs.size();
+        extend(runs, dot.seq);
+        count += runs.size();
+        if (count == staged_runs_named_max || dots.size() == staged_origins_named_max) break;
+    }
+    return dots;
+}
+
+}  // namespace
+
+/// The base in one message where it is short; else what of it the answerer was not told, which it can do without; else
+/// in parts.
+void DiffSessions::open(Session& session) {
+    DiffOpen open{session.id, session.nonce, {}, dots_of(staged_)};
+    if (session.base.size() <= base_lines_max) {
+        open.base = session.base;
+        return host_.send(session.peer, open);
+    }
+    if (session.base_parts == 0) {
+        auto untold = host_.untold(session.peer);
+        if (!untold || untold->size() > base_lines_max) return send_base_part(session);
+        open.base = std::move(*untold);
+    }
+    open.base_hash = session.base_hash;
+    host_.send(session.peer, open);
+}
+
+void DiffSessions::send_base_part(Session& session) {
+    DiffBase part{session.id, session.base_parts++, {}};
+    auto line = session.base_sent ? session.base.upper_bound(*session.base_sent) : session.base.begin();
+    for (; line != session.base.end() && part.lines.size() < base_part_lines; ++line)
+        part.lines.insert(part.lines.end(), *line);
+    session.base_sent = std::prev(line)->first;
+    host_.send(session.peer, part);
+}
+
+void DiffSessions::on_base(const NodeKey& peer, DiffBase part, std::uint64_t now_us) {
+    auto& base = bases_.try_emplace(peer, Base{part.session}).first->second;
+    if (base.session != part.session) base = Base{part.session};
+    if (part.number < base.parts) return;  // a second copy
+    std::size_t held = part.lines.size();
+    for (const auto& [of, other] : bases_) held += other.lines.size();
+    if (part.number != base.parts || held > bases_lines_max || part.lines.empty()) {
+        bases_.erase(peer);
+        return host_.send(peer, DiffEnd{part.session, DiffEndReason::failed});
+    }
+    ++base.parts;
+    base.deadline_us = now_us + limits_.diff_timeout_us;
+    base.lines.merge(part.lines);
+    host_.send(peer, DiffAck{part.session, false, part.number});
+}
+
+/// What the asker's base is; nothing where it is not known here, or is not what was said.
+std::optional<Version> DiffSessions::base_of(const NodeKey& peer, const DiffOpen& open) {
+    if (!open.base_hash) return open.base;
+    auto base = bases_.extract(peer);
+    if (base && base.mapped().session == open.session) {
+        if (version_hash(base.mapped().lines) != *open.base_hash) return {};
+        return std::move(base.mapped().lines);
+    }
+    return host_.heard(peer, open.base, *open.base_hash);
+}
+
+/// The next part, or when the answerer has all of them, the open.
+void DiffSessions::base_acked(Session& session, const DiffAck& ack) {
+    if (ack.number != session.base_acked || ack.number >= session.base_parts) return;
+    ++session.base_acked;
+    if (*session.base_sent == session.base.rbegin()->first) return open(session);
+    send_base_part(session);
+}
+
+/// The answerer does not know the base by what it was told; it was not sent in parts yet.
+bool DiffSessions::may_send_base(const Session& session) {
+    return session.asker && session.base_parts == 0 && session.base.size() > base_lines_max;
+}
+
+}  // namespace starling::gossip
