@@ -10,6 +10,12 @@ namespace starling::gossip {
 
 using namespace crdt;
 
+namespace {
+
+constexpr std::size_t digest_stops_max = 4'096;  // at most some 50 bytes each; others go with the next
+
+}  // namespace
+
 // -- saying
 // --------------------------------------------------------------------------------------------------------------
 
@@ -32,7 +38,8 @@ void Engine::say_digest(const NodeKey& peer, Link& link) {
     }
     link.told_place = rises_.last();
     link.received_bytes = 0;
-    for (const auto origin : std::exchange(link.stops, {})) {
+    for (std::size_t many = 0; many < digest_stops_max && !link.stops.empty(); ++many) {
+        const auto origin = link.stops.extract(link.stops.begin()).value();
         // Meanwhile it may have become whom the tree comes from.
         if (!trees_.comes_from(origins_.tree(origin), link.slot)) digest.stop.push_back(origins_.name(origin));
     }

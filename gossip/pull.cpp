@@ -124,7 +124,9 @@ void Engine::on(const NodeKey& peer, Pull& pull) {
     NewNames names(link.refs_out);
     for (const auto& record : records) {
         const auto more = wire_bytes(*record.changeset);
-        if (!answer.changesets.empty() && (names.full() || bytes + more > limits_.frame_changesets_bytes_max)) break;
+        if (!answer.changesets.empty() &&
+            (!names.room_for(*record.changeset) || bytes + more > limits_.frame_changesets_bytes_max))
+            break;
         bytes += more;
         names.add(*record.changeset);
         answer.changesets.push_back(*record.changeset);

@@ -76,7 +76,8 @@ void Engine::push_gathered(const NodeKey& peer, Link& link) {
         const auto bytes = wire_bytes(*changeset);
         link.demoted = link.demoted || link.unacked_bytes + bytes > limits_.unacked_bytes_max;
         if (link.demoted) continue;
-        if (!frame.empty() && (names->full() || frame_bytes + bytes > limits_.frame_changesets_bytes_max)) {
+        if (!frame.empty() &&
+            (!names->room_for(*changeset) || frame_bytes + bytes > limits_.frame_changesets_bytes_max)) {
             send(peer, Changesets{0, {}, std::exchange(frame, {})});
             frame_bytes = 0;
             names.emplace(link.refs_out);

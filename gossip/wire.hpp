@@ -256,11 +256,13 @@ class NewNames {
   public:
     explicit NewNames(const RefSender& refs) : refs_(refs) {}
     void add(const crdt::Changeset& changeset);
-    /// No more, or the definitions alone would fill the frame.
-    bool full() const { return names_.size() >= names_max; }
+    /// False where the definitions might fill the frame; one changeset alone always fits.
+    bool room_for(const crdt::Changeset& changeset) const {
+        return names_.size() + 1 + changeset.deps.size() + changeset.refs.size() <= names_max;
+    }
 
   private:
-    static constexpr std::size_t names_max = 4'096;  ///< of some 48 bytes; the last changeset may bring twice as many
+    static constexpr std::size_t names_max = 4'096;  ///< of some 48 bytes
     const RefSender& refs_;
     std::set<crdt::ReplicaId> names_;
 };

@@ -160,11 +160,11 @@ void Network::handle(const gossip::Input& input) {
 void Network::perform(const gossip::Effects& effects) {
     wake_us_ = effects.wake_us;
     // A send that is refused means that the link is going down, and its LinkDown comes with the next poll; or that the
-    // message fits no frame. Of all messages only those with a whole version grow without a bound.
+    // message fits no frame, which the engine sees to (`gossip::frame_bytes_max`).
     for (const auto& send : effects.sends) {
         const bool sent = transport_->send(send.peer, send.bytes);
         if (!sent && send.bytes.size() > net::frame_bytes_default && !std::exchange(told_of_size_, true))
-            log_(LogLevel::error, "a message is larger than a frame: the mesh has too many lives to sync any more");
+            log_(LogLevel::error, "a message is larger than a frame and is not sent: this is a fault of the program");
     }
     bool penalties = false;
     for (const auto& [peer, broke_protocol, why] : effects.disconnect) {
