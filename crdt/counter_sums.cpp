@@ -23,35 +23,33 @@ bool CounterSums::counts(const Entry& entry) {
     return entry.type() == Type::counter && entry.field() == packed_nil();
 }
 
-const CounterSums::Kept* CounterSums::find(BytesView key, std::uint32_t slot_hash) const {
-    const auto at = kept_.find(View{key, slot_hash});
+const CounterSums::Kept* CounterSums::find(BytesView key) const {
+    const auto at = kept_.find(key);
     return at == kept_.end() ? nullptr : &at->second;
 }
 
 void CounterSums::begin_life(const Origin* own) {
     own_ = own;
-    for (auto& [name, kept] : kept_) kept.own = 0;
+    for (auto& [key, kept] : kept_) kept.own = 0;
 }
 
-void CounterSums::came(Handle handle, std::uint32_t slot_hash) {
+void CounterSums::came(Handle handle) {
     const auto& entry = arena_.at(handle);
-    if (!kept_.empty()) {
-        if (const auto at = kept_.find(View{entry.key(), slot_hash}); at != kept_.end()) {
-            at->second.sum.add(counter_total(entry));
-            ++at->second.entries;
-            if (entry.origin == own_) at->second.own = handle;
-            return;
-        }
+    if (const auto at = kept_.find(entry.key()); at != kept_.end()) {
+        at->second.sum.add(counter_total(entry));
+        ++at->second.entries;
+        if (entry.origin == own_) at->second.own = handle;
+        return;
     }
     // A new entry is linked behind the first.
     const auto first = entry.previous == 0 ? handle : entry.previous;
     std::size_t many = 0;
     for (auto at = first; at != 0 && many <= narrow_max; at = arena_.at(at).next) ++many;
-    if (many > narrow_max) gather(first, slot_hash);
+    if (many > narrow_max) gather(first);
 }
 
-void CounterSums::gather(Handle first, std::uint32_t slot_hash) {
-    auto& kept = kept_[Name{Bytes(arena_.at(first).key()), slot_hash}];
+void CounterSums::gather(Handle first) {
+    auto& kept = kept_[Bytes(arena_.at(first).key())];
     for (auto at = first; at != 0; at = arena_.at(at).next) {
         kept.sum.add(counter_total(arena_.at(at)));
         ++kept.entries;
@@ -59,8 +57,8 @@ void CounterSums::gather(Handle first, std::uint32_t slot_hash) {
     }
 }
 
-void CounterSums::replaced(Handle old, Handle fresh, std::uint32_t slot_hash) {
-    const auto at = kept_.find(View{arena_.at(fresh).key(), slot_hash});
+void CounterSums::replaced(Handle old, Handle fresh) {
+    const auto at = kept_.find(arena_.at(fresh).key());
     if (at == kept_.end()) return;
     auto& kept = at->second;
     if (!mutant(Mutant::counter_sums_only_grow)) kept.sum.subtract(counter_total(arena_.at(old)));
@@ -69,9 +67,9 @@ void CounterSums::replaced(Handle old, Handle fresh, std::uint32_t slot_hash) {
     if (arena_.at(fresh).origin == own_) kept.own = fresh;
 }
 
-void CounterSums::went(Handle handle, std::uint32_t slot_hash) {
+void CounterSums::went(Handle handle) {
     const auto& entry = arena_.at(handle);
-    const auto at = kept_.find(View{entry.key(), slot_hash});
+    const auto at = kept_.find(entry.key());
     if (at == kept_.end()) return;
     auto& kept = at->second;
     if (!mutant(Mutant::counter_sums_only_grow)) kept.sum.subtract(counter_total(entry));

@@ -3,7 +3,8 @@
 #pragma once
 
 #include <cstdint>
-#include <unordered_map>
+#include <functional>
+#include <map>
 
 #include "crdt/entry.hpp"
 
@@ -27,7 +28,7 @@ class CounterSum {
 };
 
 /// Invariants: every counter with more than `narrow_max` entries has its sum here. Thread rule: one thread at a time.
-/// Expected O(1) an operation.
+/// O(log n) an operation in the counters that are kept here, whatever their entries.
 class CounterSums {
   public:
     struct Kept {
@@ -44,50 +45,29 @@ class CounterSums {
     /// Whether this is an entry of a counter that views read.
     static bool counts(const Entry& entry);
     /// nullptr where the counter is narrow.
-    const Kept* find(BytesView key, std::uint32_t slot_hash) const;
-    bool empty() const { return kept_.empty(); }
+    const Kept* find(BytesView key) const;
 
     /// Whose entries are this replica's from now on: a new life's, which has none yet.
     void begin_life(const Origin* own);
     /// The entry has been linked into its slot.
-    void came(Handle handle, std::uint32_t slot_hash);
+    void came(Handle handle);
     /// It has been taken out.
-    void went(Handle handle, std::uint32_t slot_hash);
+    void went(Handle handle);
     /// One has taken the place of another.
-    void replaced(Handle old, Handle fresh, std::uint32_t slot_hash);
+    void replaced(Handle old, Handle fresh);
 
-    /// Calls `visit(key, slot_hash, kept)` in an order without meaning.
+    /// Calls `visit(key, kept)` in the order of keys.
     template <class Visit>
     void each(Visit visit) const {
-        for (const auto& [name, kept] : kept_) visit(BytesView(name.key), name.hash, kept);
+        for (const auto& [key, kept] : kept_) visit(BytesView(key), kept);
     }
 
   private:
-    struct View {
-        BytesView key;
-        std::uint32_t hash;
-    };
-    struct Name {
-        Bytes key;
-        std::uint32_t hash;
-    };
-    struct Hash {
-        using is_transparent = void;
-        std::size_t operator()(const Name& name) const { return name.hash; }
-        std::size_t operator()(const View& name) const { return name.hash; }
-    };
-    struct Equal {
-        using is_transparent = void;
-        template <class A, class B>
-        bool operator()(const A& a, const B& b) const {
-            return a.key == b.key;
-        }
-    };
-    void gather(Handle first, std::uint32_t slot_hash);
+    void gather(Handle first);
 
     const EntryArena& arena_;
     const Origin* own_ = nullptr;
-    std::unordered_map<Name, Kept, Hash, Equal> kept_;  ///< by the keyed hash of the slot
+    std::map<Bytes, Kept, std::less<>> kept_;  ///< by the counter's key
 };
 
 }  // namespace starling::crdt

@@ -71,15 +71,14 @@ const Entry* State::find(const Dot& dot) const {
 }
 
 std::int64_t State::counter_value(BytesView key) const {
-    const auto slot = slots_.hashed({Type::counter, key, packed_nil()});
-    if (const auto* kept = counters_.find(key, slot.hash)) return kept->sum.value();
+    if (const auto* kept = counters_.find(key)) return kept->sum.value();
     CounterSum sum;
-    for (const auto* entry : slots_.find(slot)) sum.add(counter_total(*entry));
+    for (const auto* entry : entries(SlotView{Type::counter, key, packed_nil()})) sum.add(counter_total(*entry));
     return sum.value();
 }
 
 Handle State::own_counter(const HashedSlot& slot) const {
-    const auto* kept = counters_.find(slot.slot.key, slot.hash);
+    const auto* kept = counters_.find(slot.slot.key);
     if (kept != nullptr && slot.slot.type == Type::counter && slot.slot.field == packed_nil()) return kept->own;
     const auto entries = slots_.find(slot);
     const auto at = std::find_if(entries.begin(), entries.end(), [&](const auto* e) { return e->origin == own_; });
@@ -135,7 +134,7 @@ void State::index(Handle handle, const HashedSlot& slot) {
         at->second.insert(at->second.end(), &entry);  // most are the newest
     }
     if (in_table(entry)) slots_.link(handle, slot);
-    if (CounterSums::counts(entry)) counters_.came(handle, slot.hash);
+    if (CounterSums::counts(entry)) counters_.came(handle);
     origin_of(entry).live.set(entry.seq, handle);
     note(origin_of(entry), entry.seq);
     ++live_count_;
@@ -163,7 +162,7 @@ void State::admit(Handle handle, Handle instead, Origin& origin, Seq seq, std::u
         const auto& old = arena_.at(instead);
         auto& before = origin_of(old);
         slots_.replace(instead, handle, slot);
-        if (CounterSums::counts(entry) && !counters_.empty()) counters_.replaced(instead, handle, slot_hash);
+        if (CounterSums::counts(entry)) counters_.replaced(instead, handle);
         before.live.clear(old.seq);
         origin.live.set(seq, handle);
         note(before, old.seq);
@@ -189,7 +188,7 @@ void State::detach(Handle handle) {
         if (at->second.empty() && !mutant(Mutant::empty_journals_stay)) journals_.erase(at);
     }
     if (in_table(entry)) slots_.unlink(handle);
-    if (CounterSums::counts(entry) && !counters_.empty()) counters_.went(handle, slots_.hashed(entry.slot()).hash);
+    if (CounterSums::counts(entry)) counters_.went(handle);
     origin.live.clear(entry.seq);
     note(origin, entry.seq);
     if (origin.live.size() == 0) lives_.idle(origin);
@@ -237,11 +236,10 @@ Fingerprint State::check_origin(const Origin& origin) const {
             STARLING_ASSERT(journal(entry.key()).contains(&entry), "a live entry is in its journal");
         }
         if (!in_table(entry)) return;
-        const auto slot = hashed(entry.slot());
-        const auto in_slot = entries(slot);
+        const auto in_slot = entries(entry.slot());
         STARLING_ASSERT(std::find(in_slot.begin(), in_slot.end(), &entry) != in_slot.end(),
                         "a live entry is in its slot");
-        if (!CounterSums::counts(entry) || counters_.find(entry.key(), slot.hash) != nullptr) return;
+        if (!CounterSums::counts(entry) || counters_.find(entry.key()) != nullptr) return;
         STARLING_ASSERT(std::size_t(std::distance(in_slot.begin(), in_slot.end())) <= CounterSums::narrow_max,
                         "a counter of many entries has its sum");
     });
@@ -249,15 +247,14 @@ Fingerprint State::check_origin(const Origin& origin) const {
 }
 
 void State::check_counters() const {
-    counters_.each([&](BytesView key, std::uint32_t hash, const CounterSums::Kept& kept) {
-        const auto slot = slots_.hashed({Type::counter, key, packed_nil()});
+    counters_.each([&](BytesView key, const CounterSums::Kept& kept) {
         CounterSums::Kept naive;
-        const auto in_slot = slots_.find(slot);
+        const auto in_slot = entries(SlotView{Type::counter, key, packed_nil()});
         for (auto at = in_slot.begin(); at != in_slot.end(); ++at, ++naive.entries) {
             naive.sum.add(counter_total(**at));
             if ((*at)->origin == own_) naive.own = at.handle();
         }
-        STARLING_ASSERT(slot.hash == hash && kept == naive, "a counter's sum is that of its entries");
+        STARLING_ASSERT(kept == naive, "a counter's sum is that of its entries");
     });
 }
 

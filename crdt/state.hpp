@@ -41,11 +41,10 @@ struct Touched {
 };
 
 /// Invariants: every live entry is in the slot index, or in that of journals, or in both where it is a journal's and
-/// has a field, and the reverse; the fingerprint is
-/// the sum of the sealed live entries; the value of a counter is the sum of its entries. An entry of the open window is
-/// not sealed: it joins the fingerprint when the window is cut, for only then is its depth final and any version told
-/// (rule 6). Thread rule: one thread at a time, for reading too. Single operations are O(log n) in live entries and
-/// replicas.
+/// has a field, and the reverse; the fingerprint is the sum of the sealed live entries; the value of a counter is the
+/// sum of its entries. An entry of the open window is not sealed: it joins the fingerprint when the window is cut, for
+/// only then is its depth final and any version told (rule 6). Thread rule: one thread at a time, for reading too.
+/// Single operations are O(log n) in live entries and replicas.
 class State {
   public:
     using Journal = std::set<const Entry*, CausalOrder>;
@@ -56,7 +55,7 @@ class State {
     // -- reading
     /// Live entries of a slot, in an order without meaning.
     SlotEntries entries(const SlotView& slot) const { return slots_.find(slots_.hashed(slot)); }
-    /// The value of a counter. Expected O(1).
+    /// The value of a counter, however many lives added to it: O(log n) in the counters of many.
     std::int64_t counter_value(BytesView key) const;
     const Journal& journal(BytesView key) const;
     /// Calls `visit(slot_view, entries)` for the slots of (type, key) in field order.
@@ -130,7 +129,7 @@ class State {
     Origin& origin_of(const Entry& entry) { return LifeTable::writable(*entry.origin); }
     /// What this life writes is this replica's own from now on.
     void begin_life(const ReplicaId& self);
-    /// This replica's own entry in the slot of a counter; 0 where it has none. Expected O(1).
+    /// This replica's own entry in the slot of a counter; 0 where it has none. As `counter_value`.
     Handle own_counter(const HashedSlot& slot) const;
     HashedSlot hashed(const SlotView& slot) const { return slots_.hashed(slot); }
     SlotEntries entries(const HashedSlot& slot) const { return slots_.find(slot); }
