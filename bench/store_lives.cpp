@@ -1,5 +1,6 @@
 // A thousand nodes that were restarted daily for three years: what their lives take in memory and in the store, how
 // long opening takes, and what a counter that all of them added to costs, beside one of a thousandth as many lives.
+#include "bench/lives.hpp"
 #include "bench/store_bench.hpp"
 #include "crdt/state_builder.hpp"
 #include "crdt/views.hpp"
@@ -9,29 +10,9 @@ namespace {
 
 using namespace crdt;
 
-constexpr std::size_t lives_of_each = 1'095;
 constexpr std::size_t lives_of_few = 1'000;
-constexpr Stamp day_us = 86'400'000'000;
-constexpr Stamp begin_us = 1'700'000'000'000'000;
 constexpr const char* counted = "count";
 constexpr double life_bytes_most = 24;
-
-std::uint64_t mixed(std::uint64_t word) {
-    word = (word ^ word >> 30) * 0xbf58476d1ce4e5b9ULL;
-    word = (word ^ word >> 27) * 0x94d049bb133111ebULL;
-    return word ^ word >> 31;
-}
-
-NodeKey node_key(std::size_t node) {
-    NodeKey key{};
-    for (std::size_t i = 0; i < key.size(); ++i) key[i] = std::uint8_t(mixed(node * 32 + i));
-    return key;
-}
-
-/// Each life wrote some thousand times, on its day.
-Seq seen_of(std::size_t life) {
-    return 1 + mixed(life) % 5'000;
-}
 
 /// With `counters`, every life has added to one.
 void live(Replica& replica, std::size_t nodes, std::size_t each, bool counters) {
@@ -40,23 +21,15 @@ void live(Replica& replica, std::size_t nodes, std::size_t each, bool counters) 
     const SlotView slot{Type::counter, counted, packed_nil()};
     const auto one = pack_int(1);
     for (std::size_t node = 0; node < nodes; ++node) {
-        const auto key = node_key(node);
         for (std::size_t day = 0; day < each; ++day) {
-            const auto number = node * each + day;
-            const ReplicaId id{key, mixed(number + 1)};
-            const auto stamp = begin_us + day * day_us + mixed(number) % day_us;
-            const auto seen = seen_of(number);
-            STARLING_ASSERT(bool(builder.line(id, seen, stamp, 0)), "a life is lived once");
+            const Lived lived = life_of(node, day, each);
+            STARLING_ASSERT(bool(builder.line(lived.id, lived.seen, lived.last_stamp, 0)), "a life is lived once");
             if (!counters) continue;
-            const bool built = bool(builder.entry(builder.origin(id), seen, slot, stamp, day + 1, one));
+            const bool built =
+                bool(builder.entry(builder.origin(lived.id), lived.seen, slot, lived.last_stamp, day + 1, one));
             STARLING_ASSERT(built, "an entry of a life is within it");
         }
     }
-}
-
-std::size_t allocated_bytes() {
-    const auto heap = mallinfo2();
-    return heap.uordblks + heap.hblkhd;
 }
 
 /// Opened, with its store closed again, since SQLite's cache is no part of the lives.
