@@ -153,9 +153,9 @@ TEST_CASE("where nearly all differs, a base goes in parts") {
     live_through(mesh, 0, 0, 18'000);
     live_through(mesh, 1, 18'000, 36'000);
     Traffic traffic(mesh);
+    std::size_t frames = 0;
     SUBCASE("") {}
     SUBCASE("also where frames are lost") {
-        std::size_t frames = 0;
         traffic.lose = [&](const Bytes&) { return ++frames % 11 == 0 && frames < 60; };
     }
     mesh.link(0, 1);
