@@ -59,7 +59,7 @@ void Trace::add(std::uint64_t time_us, const char* what, Place to, Place from, c
     line.to = to;
     line.from = from;
     line.bytes = bytes.size();
-    std::copy_n(bytes.begin(), std::min(bytes.size(), head_bytes), line.head.begin());
+    for (std::size_t i = 0; i < std::min(bytes.size(), head_bytes); ++i) line.head[i] = bytes[i];  // of nothing, too
     if (out_ != nullptr) *out_ << words_of(line);
 }
 
