@@ -50,6 +50,7 @@ int run(int argc, char** argv) {
     app.set_version_flag("--version", STARLING_VERSION);
     app.add_option("-d,--dir", invocation.directory, "The node's directory (default ./starling, or $STARLING_DIR)");
     app.add_flag("--json", invocation.json, "Print JSON, one object a line");
+    add_member_verbs(app, invocation);
     add_mesh_verbs(app, invocation);
     add_map_verbs(app, invocation);
     add_type_verbs(app, invocation);

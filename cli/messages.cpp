@@ -20,6 +20,12 @@ std::string_view advice_for(Errc error) {
             return "choose another --dir for this mesh";
         case Errc::join_code_malformed:
             return "copy the whole code, in one piece";
+        case Errc::join_code_expired:
+            return "ask an admin for another: 'starling invite'";
+        case Errc::key_sealed:
+            return "give the right --passphrase-file";
+        case Errc::not_admin:
+            return "invite on the node that made the mesh, or on one that joined with an admin's code";
         case Errc::key_exposed:
             return "make it readable by its owner alone: chmod 600";
         case Errc::network_unavailable:
@@ -39,6 +45,10 @@ int exit_for(Errc error) {
         case Errc::reserved_key:
         case Errc::counter_overflow:
         case Errc::join_code_malformed:
+        case Errc::join_code_expired:
+        case Errc::key_sealed:
+        case Errc::not_admin:
+        case Errc::role_forbids:
         case Errc::store_damaged:
         case Errc::store_newer:
         case Errc::file_exists:

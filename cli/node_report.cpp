@@ -59,9 +59,32 @@ Json report_change(const Change& change) {
 
 }  // namespace
 
+const char* name_of(Role role) {
+    switch (role) {
+        case Role::reader:
+            return "reader";
+        case Role::writer:
+            return "writer";
+        case Role::keeper:
+            return "keeper";
+        case Role::admin:
+            return "admin";
+    }
+    return "?";
+}
+
+std::optional<Role> role_named(std::string_view name) {
+    for (const auto role : {Role::reader, Role::writer, Role::keeper, Role::admin}) {
+        if (name == name_of(role)) return role;
+    }
+    return std::nullopt;
+}
+
 Json report(const PeerStatus& peer) {
     return {{"id", peer.id.to_string()},
             {"address", peer.address},
+            {"role", name_of(peer.standing.role)},
+            {"expires_s", peer.standing.expires_s},
             {"we_dialled", peer.we_dialled},
             {"connected_ms", peer.connected.count()},
             {"lag", peer.lag},
@@ -81,6 +104,8 @@ Json report(const Status& status) {
     }
     for (const auto& refusal : status.refusals) refusals[refusal.reason] = refusal.count;
     Json json{{"node", status.id.to_string()},
+              {"role", name_of(status.standing.role)},
+              {"expires_s", status.standing.expires_s},
               {"mesh", status.mesh_id},
               {"port", status.port},
               {"addresses", status.addresses},

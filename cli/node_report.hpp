@@ -1,11 +1,17 @@
 // What a node tells about itself, as JSON.
 #pragma once
 
+#include <optional>
+#include <string_view>
+
 #include <starling/starling.hpp>
 
 #include "cli/protocol.hpp"
 
 namespace starling::cli {
+
+const char* name_of(Role role);
+std::optional<Role> role_named(std::string_view name);
 
 Json report(const Status& status);
 Json report(const PeerStatus& peer);

@@ -14,6 +14,7 @@ using crdt::FaultCode;
 using crdt::Result;
 
 constexpr std::size_t name_digits_min = 4;
+constexpr std::uint64_t valid_s_max = 100ULL * 365 * 24 * 3600;
 
 const char* code_of(Errc error) {
     switch (error) {
@@ -25,6 +26,8 @@ const char* code_of(Errc error) {
             return error_code::too_large;
         case Errc::reserved_key:
         case Errc::counter_overflow:
+        case Errc::not_admin:
+        case Errc::role_forbids:
             return error_code::refused;
         default:
             return error_code::unavailable;
@@ -41,9 +44,25 @@ std::optional<Json> not_durable(const Commit& commit) {
     return {};
 }
 
-Json invite(const Node& node) {
+Json invite(const Node& node, const Json& request) {
+    Invitation invitation;
+    if (const auto at = request.find("role"); at != request.end()) {
+        const auto role = at->is_string() ? role_named(at->get<std::string>()) : std::nullopt;
+        if (!role) return error_answer(error_code::usage, "\"role\" must be reader, writer, keeper or admin");
+        invitation.role = *role;
+    }
+    if (const auto at = request.find("valid_s"); at != request.end()) {
+        if (!at->is_number_unsigned() || at->get<std::uint64_t>() > valid_s_max)
+            return error_answer(error_code::usage, "\"valid_s\" must be a number of seconds, at most a hundred years");
+        invitation.valid_for = std::chrono::seconds(at->get<std::uint64_t>());
+    }
+    if (const auto at = request.find("uses"); at != request.end()) {
+        if (!at->is_number_unsigned() || at->get<std::uint64_t>() > UINT16_MAX)
+            return error_answer(error_code::usage, "\"uses\" must be a number up to 65535");
+        invitation.uses = at->get<std::uint16_t>();
+    }
     Json answer = ok_answer();
-    answer["join_code"] = node.join_code();
+    answer["join_code"] = node.invite(invitation);
     return answer;
 }
 
@@ -81,7 +100,7 @@ Json NodeService::dispatch(const std::string& op, const Json& request, ClientSes
     if (op == "watch") return watch(request, session);
     if (op == "follow") return follow_events(node_, request, session);
     if (op == "peers") return peers(node_);
-    if (op == "invite") return invite(node_);
+    if (op == "invite") return invite(node_, request);
     if (op == "backup") return backup(request, session);
     if (op == "fault") return fault(request);
     if (op == "status") {

@@ -12,6 +12,7 @@
 #include "cli/exit_codes.hpp"
 #include "cli/messages.hpp"
 #include "cli/node_service.hpp"
+#include "cli/passphrase.hpp"
 
 namespace starling::cli {
 namespace {
@@ -126,6 +127,7 @@ int run_up(const UpOptions& options) {
     Descriptor stop = stop_signals();
     if (!stop) return complain(exit_machine, "the system is out of file descriptors");
     try {
+        node_options.unlock = unlock_from(options.passphrase_file);
         Node node = Node::open(node_options);
         auto server = ControlServer::open(options.directory, stop.get());
         if (!server) return complain(exit_machine, server.fault().what);

@@ -16,6 +16,7 @@ struct UpOptions {
     std::vector<std::string> interfaces;  ///< cards for beacons; empty: all
     bool discovery = true;
     std::uint16_t discovery_port = 0;  ///< 0: the default
+    std::string passphrase_file;       ///< of what seals the keys; empty: nothing does
     bool verbose = false;              ///< the node's log on stderr
     bool json = false;
 };

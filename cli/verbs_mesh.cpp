@@ -8,6 +8,7 @@
 #include "cli/control_client.hpp"
 #include "cli/exit_codes.hpp"
 #include "cli/messages.hpp"
+#include "cli/passphrase.hpp"
 #include "cli/up.hpp"
 #include "cli/verbs.hpp"
 
@@ -17,50 +18,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds ask_again_ms{20};
 constexpr std::chrono::milliseconds ending_ms_max{10'000};
-
-int run_init(const Invocation& invocation) {
-    try {
-        const std::string code = Node::create_mesh(invocation.directory);
-        if (invocation.json) {
-            std::cout << to_line({{"dir", invocation.directory}, {"join_code", code}});
-        } else {
-            std::cout << code << '\n';
-        }
-        return exit_ok;
-    } catch (const Error& error) {
-        return complain(error);
-    }
-}
-
-int run_join(const Invocation& invocation, const std::string& code) {
-    try {
-        Node::join(invocation.directory, code);
-        if (invocation.json) std::cout << to_line({{"dir", invocation.directory}, {"joined", true}});
-        return exit_ok;
-    } catch (const Error& error) {
-        return complain(error);
-    }
-}
-
-void add_beginnings(CLI::App& app, Invocation& invocation) {
-    CLI::App& init = add_verb(app, invocation, "init", "Make a mesh in a directory and print its join code");
-    init.footer("The join code is the secret of the mesh: show it to whom may join, and to nobody else.");
-    init.callback([&invocation] { invocation.run = [&invocation] { return run_init(invocation); }; });
-
-    auto code = std::make_shared<std::string>();
-    CLI::App& join = add_verb(app, invocation, "join", "Make a directory belong to the mesh of a join code");
-    join.add_option("CODE", *code, "What 'starling init' or 'starling invite' printed")->required();
-    join.callback(
-        [&invocation, code] { invocation.run = [&invocation, code] { return run_join(invocation, *code); }; });
-
-    CLI::App& invite = add_verb(app, invocation, "invite", "Print the join code of the running node's mesh");
-    invite.callback([&invocation] {
-        invocation.run = [&invocation] {
-            return ask(invocation, {{"op", "invite"}},
-                       [](const Json& answer) { std::cout << answer["join_code"].get<std::string>() << '\n'; });
-        };
-    });
-}
 
 int run_stop(const Invocation& invocation) {
     auto client = ControlClient::connect(invocation.directory);
@@ -85,6 +42,7 @@ void add_up(CLI::App& app, Invocation& invocation) {
     verb.add_option("--peer", options->peers, "HOST:PORT of a node to dial, for where beacons do not reach; repeatable")
         ->take_all()
         ->allow_extra_args(false);
+    add_passphrase_option(verb, options->passphrase_file);
     verb.add_option("--interface", options->interfaces, "Network card to find peers on; repeatable (default: all)")
         ->take_all()
         ->allow_extra_args(false);
@@ -108,13 +66,13 @@ void print_peers(const Json& answer) {
         std::cout << "no peer is linked\n";
         return;
     }
-    std::cout << "node      address                   lag  behind    bytes in   bytes out  state\n";
+    std::cout << "node      role    address                   lag  behind    bytes in   bytes out  state\n";
     for (const Json& peer : answer["peers"]) {
-        std::cout << peer["id"].get<std::string>().substr(0, 8) << "  " << std::left << std::setw(22)
-                  << peer["address"].get<std::string>() << std::right << std::setw(7)
-                  << peer["lag"].get<std::uint64_t>() << std::setw(8) << peer["behind"].get<std::uint64_t>()
-                  << std::setw(12) << peer["bytes_in"].get<std::uint64_t>() << std::setw(12)
-                  << peer["bytes_out"].get<std::uint64_t>() << "  "
+        std::cout << peer["id"].get<std::string>().substr(0, 8) << "  " << std::left << std::setw(8)
+                  << peer["role"].get<std::string>() << std::setw(22) << peer["address"].get<std::string>()
+                  << std::right << std::setw(7) << peer["lag"].get<std::uint64_t>() << std::setw(8)
+                  << peer["behind"].get<std::uint64_t>() << std::setw(12) << peer["bytes_in"].get<std::uint64_t>()
+                  << std::setw(12) << peer["bytes_out"].get<std::uint64_t>() << "  "
                   << (peer["synced"].get<bool>() ? "in step" : "catching up") << '\n';
     }
 }
@@ -126,13 +84,24 @@ void print_store(const Json& store) {
         std::cout << "disk         " << trouble << '\n';
 }
 
+std::string standing_of(const Json& answer) {
+    const auto role = answer["role"].get<std::string>();
+    const auto end_s = answer["expires_s"].get<std::int64_t>();
+    if (end_s == 0) return role;
+    const auto left_s =
+        end_s -
+        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+    return left_s > 0 ? role + ", for another " + std::to_string(left_s) + " s"
+                      : role + ", over: nobody links with it; join with another code";
+}
+
 void print_status(const Json& answer) {
     const auto text = [&](const char* name) { return answer[name].get<std::string>(); };
-    std::cout << "node         " << text("node") << "\nmesh         " << text("mesh") << "\nport         "
-              << answer["port"] << "\nversion      " << text("version") << "\nevents       " << answer["events"]
-              << "\nfingerprint  " << text("fingerprint") << "\nlive         " << answer["live_entries"]
-              << " entries, log " << answer["log_bytes"] << " bytes\ntraffic      " << answer["bytes_in"]
-              << " bytes in, " << answer["bytes_out"] << " out\nstate        "
+    std::cout << "node         " << text("node") << "\nrole         " << standing_of(answer) << "\nmesh         "
+              << text("mesh") << "\nport         " << answer["port"] << "\nversion      " << text("version")
+              << "\nevents       " << answer["events"] << "\nfingerprint  " << text("fingerprint") << "\nlive         "
+              << answer["live_entries"] << " entries, log " << answer["log_bytes"] << " bytes\ntraffic      "
+              << answer["bytes_in"] << " bytes in, " << answer["bytes_out"] << " out\nstate        "
               << (answer["synced"].get<bool>() ? "in step with all linked peers"
                   : answer["peers"].empty()    ? "no peer is linked"
                                                : "catching up")
@@ -211,7 +180,6 @@ void add_fault(CLI::App& app, Invocation& invocation) {
 }  // namespace
 
 void add_mesh_verbs(CLI::App& app, Invocation& invocation) {
-    add_beginnings(app, invocation);
     add_up(app, invocation);
     add_looks(app, invocation);
     add_fault(app, invocation);

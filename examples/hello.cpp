@@ -12,7 +12,7 @@ int main() try {
 
     // No directory: data and keys live in memory. Loopback only, so that nothing leaves this machine.
     auto shop = starling::Node::open({.listen_address = "127.0.0.1", .discovery = false});
-    // A join code holds the mesh's secret and where to find the node that gave it.
+    // A join code holds an invitation to the mesh and where to find the node that gave it.
     auto depot = starling::Node::open({.mesh = shop.join_code(), .listen_address = "127.0.0.1", .discovery = false});
 
     auto watching = depot.watch("stock/", [](const starling::Changes& changes) {

@@ -9,7 +9,7 @@
 namespace starling::net {
 namespace {
 
-constexpr std::string_view door_domain = "starling door 1";
+constexpr std::string_view door_domain = "starling door 2";
 constexpr std::size_t door_nonce_bytes = 16;
 constexpr std::size_t door_tag_bytes = 32;
 using Tag = std::array<std::uint8_t, door_tag_bytes>;
@@ -23,8 +23,8 @@ BytesView view(const std::array<std::uint8_t, N>& bytes) {
     return BytesView(reinterpret_cast<const char*>(bytes.data()), N);
 }
 
-/// Over the domain, both ends and the frames so far. Every part has a length fixed by the version, so no two lists of
-/// parts give the same input; the kind byte of the last frame tells the direction.
+/// Over the domain, both ends and the frames so far. Every part has a length fixed by the version, or says its own, so
+/// no two lists of parts give the same input; the kind byte of the last frame tells the direction.
 Tag tag_of(const Secret<32>& key, const CurveEnds& ends, std::initializer_list<BytesView> said) {
     crypto_generichash_state state;
     crypto_generichash_init(&state, key.data(), key.size(), door_tag_bytes);
@@ -52,15 +52,7 @@ void put_kind(Bytes& out, FrameKind kind) {
     out.push_back(char(door_version));
 }
 
-/// node key, boot, port, nonce: the same in HELLO and WELCOME.
-void put_introduction(Bytes& out, const Introduction& self) {
-    std::array<std::uint8_t, 32 + 8 + 2 + door_nonce_bytes> part{};
-    std::copy(self.node.begin(), self.node.end(), part.begin());
-    put_be64(part.data() + 32, self.boot);
-    put_be16(part.data() + 40, self.port);
-    randombytes_buf(part.data() + 42, door_nonce_bytes);
-    out += view(part);
-}
+constexpr std::size_t introduction_bytes = 32 + 8 + 2 + door_nonce_bytes;
 
 Introduction get_introduction(BytesView part) {
     Introduction who;
@@ -70,23 +62,30 @@ Introduction get_introduction(BytesView part) {
     return who;
 }
 
-bool is_frame(BytesView frame, FrameKind kind, std::size_t size) {
-    return frame.size() == size && raw(frame)[0] == std::uint8_t(kind) && raw(frame)[1] == door_version;
-}
-
-std::variant<Introduction, DoorRefusal> checked(const Introduction& who, const CurveKey& shown) {
-    auto curve = curve_key_of(who.node);
-    if (!curve || *curve != shown || who.port == 0) return DoorRefusal::wrong_key;
-    return who;
+/// `fixed` is its size without a chain, which is what goes before the tag.
+bool is_frame(BytesView frame, FrameKind kind, std::size_t fixed) {
+    if (frame.size() < 2 || raw(frame)[0] != std::uint8_t(kind) || raw(frame)[1] != door_version) return false;
+    if (kind == FrameKind::ready) return frame.size() == fixed;
+    return frame.size() > fixed && chain_size(frame.substr(fixed - door_tag_bytes)) == frame.size() - fixed;
 }
 
 }  // namespace
 
+/// node key, boot, port, nonce, chain: the same in HELLO and WELCOME.
+Bytes Door::introduction() const {
+    std::array<std::uint8_t, introduction_bytes> part{};
+    std::copy(self_.node.begin(), self_.node.end(), part.begin());
+    put_be64(part.data() + 32, self_.boot);
+    put_be16(part.data() + 40, self_.port);
+    randombytes_buf(part.data() + 42, door_nonce_bytes);
+    return Bytes(view(part)).append(chain_);
+}
+
 Bytes Door::hello(const CurveEnds& ends) const {
     Bytes out;
     put_kind(out, FrameKind::hello);
-    out += view(mesh_id_);
-    put_introduction(out, self_);
+    out += view(trust_.mesh);
+    out += introduction();
     out += view(tag_of(key_, ends, {out}));
     return out;
 }
@@ -94,7 +93,7 @@ Bytes Door::hello(const CurveEnds& ends) const {
 Bytes Door::welcome(const CurveEnds& ends, BytesView hello) const {
     Bytes out;
     put_kind(out, FrameKind::welcome);
-    put_introduction(out, self_);
+    out += introduction();
     out += view(tag_of(key_, ends, {hello, out}));
     return out;
 }
@@ -106,18 +105,31 @@ Bytes Door::ready(const CurveEnds& ends, BytesView hello, BytesView welcome) con
     return out;
 }
 
-std::variant<Introduction, DoorRefusal> Door::check_hello(const CurveEnds& ends, BytesView frame) const {
-    if (!is_frame(frame, FrameKind::hello, hello_bytes)) return DoorRefusal::malformed;
-    if (frame.substr(2, mesh_id_.size()) != view(mesh_id_)) return DoorRefusal::other_mesh;
-    if (!tag_holds(frame, tag_of(key_, ends, {without_tag(frame)}))) return DoorRefusal::no_proof;
-    return checked(get_introduction(frame.substr(2 + mesh_id_.size())), ends.dialler);
+/// `part` is an introduction and what follows it. What costs least comes first.
+std::variant<Guest, DoorRefusal> Door::checked(BytesView part, const CurveKey& shown, std::uint64_t now_s) const {
+    const auto who = get_introduction(part);
+    const auto curve = curve_key_of(who.node);
+    if (!curve || *curve != shown || who.port == 0) return DoorRefusal::wrong_key;
+    const auto chain = decode_chain(part.substr(introduction_bytes, part.size() - introduction_bytes - door_tag_bytes));
+    if (!chain) return DoorRefusal::malformed;
+    const auto standing = standing_of(trust_, *chain, who.node);
+    if (!standing || standing->what != Subject::node) return DoorRefusal::no_certificate;
+    if (expired(*standing, now_s)) return DoorRefusal::expired;
+    return Guest{who, *standing};
 }
 
-std::variant<Introduction, DoorRefusal> Door::check_welcome(const CurveEnds& ends, BytesView hello,
-                                                            BytesView frame) const {
+std::variant<Guest, DoorRefusal> Door::check_hello(const CurveEnds& ends, BytesView frame, std::uint64_t now_s) const {
+    if (!is_frame(frame, FrameKind::hello, hello_bytes)) return DoorRefusal::malformed;
+    if (frame.substr(2, trust_.mesh.size()) != view(trust_.mesh)) return DoorRefusal::other_mesh;
+    if (!tag_holds(frame, tag_of(key_, ends, {without_tag(frame)}))) return DoorRefusal::no_proof;
+    return checked(frame.substr(2 + trust_.mesh.size()), ends.dialler, now_s);
+}
+
+std::variant<Guest, DoorRefusal> Door::check_welcome(const CurveEnds& ends, BytesView hello, BytesView frame,
+                                                     std::uint64_t now_s) const {
     if (!is_frame(frame, FrameKind::welcome, welcome_bytes)) return DoorRefusal::malformed;
     if (!tag_holds(frame, tag_of(key_, ends, {hello, without_tag(frame)}))) return DoorRefusal::no_proof;
-    return checked(get_introduction(frame.substr(2)), ends.acceptor);
+    return checked(frame.substr(2), ends.acceptor, now_s);
 }
 
 bool Door::check_ready(const CurveEnds& ends, BytesView hello, BytesView welcome, BytesView frame) const {

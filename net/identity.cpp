@@ -32,14 +32,18 @@ Identity Identity::generate() {
     return Identity(seed);
 }
 
-Result<Identity> Identity::load(const std::filesystem::path& path) {
-    auto seed = read_secret_file(path, identity_label);
+Result<Identity> Identity::load(const std::filesystem::path& path, const KeySeal* seal) {
+    auto seed = read_secret_file<32>(path, identity_label, seal);
     if (!seed) return seed.fault();
     return Identity(*seed);
 }
 
-Result<Done> Identity::save(const std::filesystem::path& path) const {
-    return write_secret_file(path, identity_label, seed_);
+Result<Done> Identity::save(const std::filesystem::path& path, const KeySeal* seal) const {
+    return write_secret_file(path, identity_label, {seed_.data(), seed_.size()}, seal);
+}
+
+Result<Done> Identity::seal_file(const std::filesystem::path& path, const KeySeal& seal) {
+    return seal_secret_file(path, identity_label, seal);
 }
 
 Signature Identity::sign(BytesView message) const {

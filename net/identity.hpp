@@ -15,6 +15,8 @@
 
 namespace starling::net {
 
+class KeySeal;
+
 using crdt::Bytes;
 using crdt::BytesView;
 using crdt::Fault;
@@ -38,15 +40,19 @@ class Identity {
   public:
     /// A new key pair from the system's random source.
     static Identity generate();
+    /// The key pair of a seed: an invitation's, as a join code carries it.
+    static Identity from_seed(const Secret<32>& seed) { return Identity(seed); }
     /// Reads what save() wrote. Faults: not_available (no file, or not readable), refused (others may read it),
     /// malformed.
-    static Result<Identity> load(const std::filesystem::path& path);
+    static Result<Identity> load(const std::filesystem::path& path, const KeySeal* seal = nullptr);
     /// Writes the seed with mode 0600, whole or not at all, and syncs it. Refuses to overwrite an existing file.
-    Result<Done> save(const std::filesystem::path& path) const;
+    Result<Done> save(const std::filesystem::path& path, const KeySeal* seal = nullptr) const;
+    static Result<Done> seal_file(const std::filesystem::path& path, const KeySeal& seal);
 
     const NodeKey& node_key() const { return node_key_; }
     const CurveKey& curve_public() const { return curve_public_; }
     const Secret<32>& curve_secret() const { return curve_secret_; }
+    const Secret<32>& seed() const { return seed_; }
     /// Signs these bytes as this node (net/signing.hpp). The same bytes give the same signature. About 30 µs.
     Signature sign(BytesView message) const;
     void check() const;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <utility>
 
 #include "net/byte_order.hpp"
@@ -11,6 +12,13 @@ namespace {
 
 BytesView payload_of(BytesView framed) {
     return framed.substr(1);
+}
+
+/// Certificates end by the wall clock; all else here goes by the steady one.
+std::uint64_t wall_s() {
+    return std::uint64_t(std::max<std::int64_t>(
+        0,
+        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count()));
 }
 
 std::string address_of(std::optional<SocketAddress> remote, std::uint16_t port) {
@@ -123,13 +131,26 @@ std::optional<DoorRefusal> Links::refusal_for(const Introduction& who) const {
     return std::nullopt;
 }
 
+/// As far as this node has seen, since it was opened.
+bool Links::used_up(const NodeKey& node, const Standing& standing) const {
+    if (standing.invitation_uses == 0) return false;
+    const auto at = joined_.find(*standing.invitation);
+    return at != joined_.end() && at->second.size() >= standing.invitation_uses && !at->second.contains(node);
+}
+
+void Links::remember_joined(const Connection& connection) {
+    if (connection.standing.invitation_uses == 0 || joined_count_ == joined_remembered_max) return;
+    if (joined_[*connection.standing.invitation].insert(connection.peer).second) ++joined_count_;
+}
+
 void Links::take_hello(ConnectionId id, const CurveKey& key, BytesView frame) {
     const CurveEnds ends{key, settings_.curve};
-    auto checked = door_.check_hello(ends, frame);
+    auto checked = door_.check_hello(ends, frame, wall_s());
     if (auto* refusal = std::get_if<DoorRefusal>(&checked)) return listener_.refuse(id, *refusal, now_);
-    const auto& who = std::get<Introduction>(checked);
+    const auto& [who, standing] = std::get<Guest>(checked);
     listener_.mark_member(id);
     if (auto refusal = refusal_for(who)) return listener_.refuse(id, *refusal, now_);
+    if (used_up(who.node, standing)) return listener_.refuse(id, DoorRefusal::used_up, now_);
 
     if (auto at = dialling_.find(who.node); at != dialling_.end()) drop(at->second, "the peer dialled first");
     if (auto at = welcoming_.find(who.node); at != welcoming_.end()) drop(at->second, "the peer dialled again");
@@ -137,6 +158,7 @@ void Links::take_hello(ConnectionId id, const CurveKey& key, BytesView frame) {
     connection.stage = Stage::ready_awaited;
     connection.ends = ends;
     connection.peer = who.node;
+    connection.standing = standing;
     connection.boot = who.boot;
     connection.hello = Bytes(frame);
     connection.welcome = door_.welcome(ends, frame);
@@ -151,10 +173,13 @@ void Links::take_hello(ConnectionId id, const CurveKey& key, BytesView frame) {
 
 void Links::take_welcome(ConnectionId id, BytesView frame) {
     Connection& connection = connections_.at(id);
-    auto checked = door_.check_welcome(connection.ends, connection.hello, frame);
-    auto* who = std::get_if<Introduction>(&checked);
-    if (who == nullptr || who->node != connection.peer) return drop(id, "the peer did not prove membership");
-    connection.boot = who->boot;
+    auto checked = door_.check_welcome(connection.ends, connection.hello, frame, wall_s());
+    auto* guest = std::get_if<Guest>(&checked);
+    if (guest == nullptr || guest->introduction.node != connection.peer)
+        return drop(id, "the peer did not prove membership");
+    if (used_up(connection.peer, guest->standing)) return drop(id, "the peer's invitation has been used up");
+    connection.boot = guest->introduction.boot;
+    connection.standing = guest->standing;
     const Bytes ready = door_.ready(connection.ends, connection.hello, frame);
     if (write(id, connection, FrameKind::ready, payload_of(ready)) != Sent::yes)
         return drop(id, "the connection was closed");
@@ -184,6 +209,8 @@ void Links::raise(ConnectionId id) {
     connection.hello.clear();
     connection.welcome.clear();
     connection.counters.peer = peer;
+    connection.counters.terms = connection.standing.terms;
+    remember_joined(connection);
     connection.counters.we_dialled = we_dialled(id);
     connection.counters.since = now_;
     connection.heard_at = now_;
@@ -233,13 +260,16 @@ void Links::look_at_links() {
     // Nobody was listening while this node was busy with something else: that is not the peers' silence.
     const auto stalled = now_ - looked_at_ > 2 * every ? now_ - looked_at_ : Clock::duration::zero();
     looked_at_ = now_;
-    std::vector<ConnectionId> silent;
+    const auto wall = wall_s();
+    std::vector<ConnectionId> silent, over;
     for (const auto& [peer, id] : up_) {
         Connection& connection = connections_.at(id);
+        if (expired(connection.standing, wall)) over.push_back(id);
         connection.heard_at = std::min(connection.heard_at + stalled, now_);
         if (now_ - connection.heard_at > settings_.heartbeat_timeout_ms * standstill_factor) silent.push_back(id);
         if (now_ - connection.spoke_at >= every) report(id, connection);
     }
+    for (ConnectionId id : over) drop(id, "the peer's certificate is over");
     for (ConnectionId id : silent) drop(id, "the peer fell silent");
 }
 
@@ -346,6 +376,9 @@ void Links::check() const {
     staged(up_, Stage::up);
     staged(dialling_, Stage::welcome_awaited);
     staged(welcoming_, Stage::ready_awaited);
+    std::size_t joined = 0;
+    for (const auto& [invitation, nodes] : joined_) joined += nodes.size();
+    STARLING_ASSERT(joined == joined_count_ && joined <= joined_remembered_max, "who joined by what is bounded");
 }
 
 }  // namespace starling::net

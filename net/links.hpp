@@ -26,6 +26,8 @@ constexpr std::size_t dials_at_once_max = 32;
 // TCP notices a machine that is gone within heartbeat_timeout_ms; a peer whose process only stands still gets so many
 // times that, since it may be busy.
 constexpr int standstill_factor = 4;
+// Nodes that are remembered as having joined with invitations that have a number of uses; of more, no more is kept.
+constexpr std::size_t joined_remembered_max = 4096;
 
 /// Owned by one thread. Invariants: at most one link, one dial and one welcome under way for a peer; no event names a
 /// peer before its LinkUp or after its LinkDown; blocked peers have none of them.
@@ -42,8 +44,8 @@ class Links final : public ConnectionSink {
         Milliseconds heartbeat_timeout_ms{};
         bool on_demand = false;
     };
-    Links(const Settings& settings, const MeshSecret& mesh, Listener& listener, Dialler& dialler, PeerTable& peers)
-        : settings_(settings), door_(mesh, settings.self), listener_(listener), dialler_(dialler), peers_(peers) {}
+    Links(const Settings& settings, const Membership& own, Listener& listener, Dialler& dialler, PeerTable& peers)
+        : settings_(settings), door_(own, settings.self), listener_(listener), dialler_(dialler), peers_(peers) {}
 
     /// Sets the time for what on_frame() and on_gone() do next.
     void at(Clock::time_point now) { now_ = now; }
@@ -74,6 +76,7 @@ class Links final : public ConnectionSink {
         Stage stage = Stage::welcome_awaited;
         CurveEnds ends;
         NodeKey peer{};
+        Standing standing;
         BootId boot = 0;
         Bytes hello, welcome;  // what was said, until the door is passed
         Clock::time_point deadline;
@@ -87,10 +90,12 @@ class Links final : public ConnectionSink {
 
     void take_hello(ConnectionId id, const CurveKey& key, BytesView frame);
     std::optional<DoorRefusal> refusal_for(const Introduction& who) const;
+    bool used_up(const NodeKey& node, const Standing& standing) const;
     void take_welcome(ConnectionId id, BytesView frame);
     void take_ready(ConnectionId id, BytesView frame);
     void take_linked(ConnectionId id, BytesView frame);
     bool take_alive(Connection& connection, BytesView payload);
+    void remember_joined(const Connection& connection);
     void report(ConnectionId id, Connection& connection);
     void flush(ConnectionId id, Connection& connection);
     void look_at_links();
@@ -110,6 +115,8 @@ class Links final : public ConnectionSink {
     std::unordered_map<ConnectionId, Connection> connections_;
     std::map<NodeKey, ConnectionId> up_, dialling_, welcoming_;
     std::set<NodeKey> blocked_;
+    std::map<NodeKey, std::set<NodeKey>> joined_;  // by invitation: who was linked here by it
+    std::size_t joined_count_ = 0;
     std::vector<LinkEvent> events_;
     Clock::time_point looked_at_ = Clock::now();
 };

@@ -1,5 +1,6 @@
 #include "net/mesh.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 
@@ -11,13 +12,14 @@
 namespace starling::net {
 namespace {
 
-constexpr std::string_view mesh_label = "starling-mesh-1";
-constexpr std::string_view code_prefix = "starling1-";
+constexpr std::string_view mesh_label = "starling-mesh-2";
+constexpr std::string_view code_prefix = "starling2-";
 constexpr std::size_t code_checksum_bytes = 4;
+constexpr std::size_t code_keys_bytes = 3 * 32;  // mesh secret, admin key, seed of the invitation
 constexpr int code_variant = sodium_base64_VARIANT_URLSAFE_NO_PADDING;
 
 // Each use of the secret has a number of its own; these are wire format, never renumber them.
-enum : std::uint64_t { subkey_mesh_id = 1, subkey_beacon = 2, subkey_door = 3 };
+enum : std::uint64_t { subkey_beacon = 2, subkey_door = 3 };
 constexpr char kdf_context[crypto_kdf_CONTEXTBYTES + 1] = "starling";
 
 Bytes checksum_of(BytesView payload) {
@@ -65,31 +67,47 @@ Result<std::vector<std::string>> read_addresses(BytesView bytes) {
 
 }  // namespace
 
-MeshSecret::MeshSecret(const Secret<32>& root) : root_(root) {
-    crypto_kdf_derive_from_key(mesh_id_.data(), mesh_id_.size(), subkey_mesh_id, kdf_context, root_.data());
+MeshSecret::MeshSecret(const Secret<32>& root, const NodeKey& admin) : root_(root), trust_{mesh_id_of(admin), admin} {
     crypto_kdf_derive_from_key(beacon_key_.data(), beacon_key_.size(), subkey_beacon, kdf_context, root_.data());
     crypto_kdf_derive_from_key(door_key_.data(), door_key_.size(), subkey_door, kdf_context, root_.data());
 }
 
-MeshSecret MeshSecret::generate() {
+MeshSecret MeshSecret::generate(const NodeKey& admin) {
     start_sodium();
     Secret<32> root;
     randombytes_buf(root.data(), root.size());
-    return MeshSecret(root);
+    return MeshSecret(root, admin);
 }
 
-Result<MeshSecret> MeshSecret::load(const std::filesystem::path& path) {
-    auto root = read_secret_file(path, mesh_label);
-    if (!root) return root.fault();
-    return MeshSecret(*root);
+Result<MeshSecret> MeshSecret::load(const std::filesystem::path& path, const KeySeal* seal) {
+    const auto both = read_secret_file<64>(path, mesh_label, seal);
+    if (!both) return both.fault();
+    Secret<32> root;
+    NodeKey admin;
+    std::copy_n(both->data(), root.size(), root.data());
+    std::copy_n(both->data() + root.size(), admin.size(), admin.data());
+    return MeshSecret(root, admin);
 }
 
-Result<Done> MeshSecret::save(const std::filesystem::path& path) const {
-    return write_secret_file(path, mesh_label, root_);
+Result<Done> MeshSecret::save(const std::filesystem::path& path, const KeySeal* seal) const {
+    Secret<64> both;
+    std::copy_n(root_.data(), root_.size(), both.data());
+    std::copy_n(trust_.admin.data(), trust_.admin.size(), both.data() + root_.size());
+    return write_secret_file(path, mesh_label, {both.data(), both.size()}, seal);
 }
 
-std::string MeshSecret::join_code(std::span<const std::string> addresses) const {
-    Bytes payload(reinterpret_cast<const char*>(root_.data()), root_.size());
+Result<Done> MeshSecret::seal_file(const std::filesystem::path& path, const KeySeal& seal) {
+    return seal_secret_file(path, mesh_label, seal);
+}
+
+std::string JoinCode::text() const {
+    Bytes payload;
+    payload.reserve(join_code_bytes_max);  // so that growing leaves no copy of the secrets behind
+    const auto add = [&](const std::uint8_t* bytes) { payload.append(reinterpret_cast<const char*>(bytes), 32); };
+    add(mesh.root_.data());
+    add(mesh.trust_.admin.data());
+    add(invitation.key.seed().data());
+    payload += encode_chain(invitation.chain);
     std::size_t count = 0;
     for (const auto& address : addresses) {
         if (address.size() > join_address_bytes_max || !parse_host_port(address) || count == join_addresses_max)
@@ -107,6 +125,34 @@ std::string MeshSecret::join_code(std::span<const std::string> addresses) const 
     return std::string(code_prefix) + text;
 }
 
+Result<JoinCode> JoinCode::read(BytesView body) {
+    std::array<Secret<32>, 3> keys;
+    for (auto& key : keys) {
+        std::memcpy(key.data(), body.data(), key.size());
+        body.remove_prefix(key.size());
+    }
+    NodeKey admin;
+    std::copy_n(keys[1].data(), admin.size(), admin.data());
+    JoinCode code{MeshSecret(keys[0], admin), {Identity::from_seed(keys[2]), {}}, {}};
+    const auto size = chain_size(body);
+    auto chain = decode_chain(body.substr(0, size.value_or(0)));
+    if (!chain) return Fault{FaultCode::malformed, "the invitation in this join code cannot be read by this version"};
+    code.invitation.chain = std::move(*chain);
+    const auto standing = standing_of(code.mesh.trust(), code.invitation.chain, code.invitation.key.node_key());
+    if (!standing || standing->what != Subject::invitation)
+        return Fault{FaultCode::malformed, "this join code does not hold an invitation of its mesh"};
+    auto addresses = read_addresses(body.substr(*size));
+    if (!addresses) return addresses.fault();
+    code.addresses = std::move(*addresses);
+    return code;
+}
+
+Membership JoinCode::admit(const NodeKey& node) const {
+    auto terms = invitation.chain.back().terms;
+    terms.uses = 0;
+    return {mesh, issued(invitation, mesh.mesh_id(), Subject::node, node, terms)};
+}
+
 Result<JoinCode> parse_join_code(std::string_view text) {
     start_sodium();
     text = trimmed(text);
@@ -115,23 +161,21 @@ Result<JoinCode> parse_join_code(std::string_view text) {
     if (text.substr(0, code_prefix.size()) != code_prefix) {
         bool other = text.substr(0, 8) == "starling" && text.find('-') != std::string_view::npos;
         return other ? Fault{FaultCode::unknown_kind, "this join code was made by another version of starling"}
-                     : Fault{FaultCode::malformed, "a join code starts with \"starling1-\""};
+                     : Fault{FaultCode::malformed, "a join code starts with \"starling2-\""};
     }
     auto payload = from_base64(text.substr(code_prefix.size()));
     if (!payload)
         return Fault{FaultCode::malformed, "the join code has a character that does not belong in it, or was cut off"};
-    if (payload->size() < 32 + code_checksum_bytes) return Fault{FaultCode::malformed, "the join code was cut off"};
+    if (payload->size() < code_keys_bytes + code_checksum_bytes)
+        return Fault{FaultCode::malformed, "the join code was cut off"};
 
     BytesView body = BytesView(*payload).substr(0, payload->size() - code_checksum_bytes);
     if (BytesView(*payload).substr(body.size()) != checksum_of(body)) {
         return Fault{FaultCode::malformed, "the join code has a typing error: its checksum does not match"};
     }
-    auto addresses = read_addresses(body.substr(32));
-    if (!addresses) return addresses.fault();
-    Secret<32> root;
-    std::memcpy(root.data(), body.data(), root.size());
+    auto code = JoinCode::read(body);
     wipe(payload->data(), payload->size());
-    return JoinCode{MeshSecret(root), std::move(*addresses)};
+    return code;
 }
 
 }  // namespace starling::net

@@ -1,8 +1,9 @@
-// How a 32-byte secret lies on disk: one line of text, `<label> <hex secret> <hex checksum>`, mode 0600. The checksum
-// tells a damaged file from a foreign one; the label keeps an identity from being read as a mesh secret.
+// How a few bytes that make a node a member lie on disk: one line of text, `<label> <hex bytes> <hex checksum>`, mode
+// 0600. The checksum tells a damaged file from a foreign one; the label keeps an identity from being read as a mesh.
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string_view>
 
 #include "net/identity.hpp"
@@ -10,12 +11,34 @@
 
 namespace starling::net {
 
+class KeySeal;
+
 /// Makes libsodium ready; idempotent, thread-safe. Whatever draws randomness calls it first.
 void start_sodium();
 
-/// Whole or not at all, synced, never over an existing file. Faults: refused (exists), not_available (cannot write).
-Result<Done> write_secret_file(const std::filesystem::path& path, std::string_view label, const Secret<32>& secret);
-/// Faults: not_available, refused (others than the owner may read it), malformed.
-Result<Secret<32>> read_secret_file(const std::filesystem::path& path, std::string_view label);
+constexpr std::size_t secret_bytes_max = 1024;  // of one file
+
+/// Whole or not at all, synced, never over an existing file; encrypted where there is a seal. Faults: refused (exists),
+/// not_available (cannot write).
+Result<Done> write_secret_file(const std::filesystem::path& path, std::string_view label,
+                               std::span<const std::uint8_t> bytes, const KeySeal* seal = nullptr);
+/// How many bytes there are, which are now at the beginning of `into`. Reads what is sealed and what is in clear.
+/// Faults: not_available, refused (others than the owner may read it), malformed (as is what does not fit, and what the
+/// seal does not open).
+Result<std::size_t> read_secret_file(const std::filesystem::path& path, std::string_view label,
+                                     std::span<std::uint8_t> into, const KeySeal* seal = nullptr);
+/// Has what is in clear sealed from now on; the file is whole at any moment. What was on the disk before may be found
+/// by who looks at its blocks. Faults: as of both others.
+Result<Done> seal_secret_file(const std::filesystem::path& path, std::string_view label, const KeySeal& seal);
+/// Exactly N bytes.
+template <std::size_t N>
+Result<Secret<N>> read_secret_file(const std::filesystem::path& path, std::string_view label,
+                                   const KeySeal* seal = nullptr) {
+    Secret<N> secret;
+    const auto count = read_secret_file(path, label, {secret.data(), N}, seal);
+    if (!count) return count.fault();
+    if (*count != N) return Fault{FaultCode::malformed, path.string() + ": of another length than it should be"};
+    return secret;
+}
 
 }  // namespace starling::net

@@ -77,7 +77,7 @@ class MeshTransport final : public Transport {
         dialler_ = std::make_unique<Dialler>(context_, identity_, limits_of(options));
     }
 
-    Result<Done> start(const MeshSecret& mesh);
+    Result<Done> start(const Membership& own);
     std::vector<LinkEvent> poll(Milliseconds timeout) override;
     bool send(const NodeKey& peer, BytesView bytes) override;
     void connect(const NodeKey& peer, const std::string& address) override;
@@ -127,10 +127,10 @@ Result<Done> MeshTransport::bind(const MeshSecret& mesh) {
     return Done{};
 }
 
-Result<Done> MeshTransport::start(const MeshSecret& mesh) {
-    Result<Done> bound = bind(mesh);
+Result<Done> MeshTransport::start(const Membership& own) {
+    Result<Done> bound = bind(own.mesh);
     for (int attempt = 1; !bound && options_.listen_port == 0 && attempt < port_attempts_max; ++attempt)
-        bound = bind(mesh);
+        bound = bind(own.mesh);
     if (!bound) return bound;
     for (const auto& peer : options_.static_peers) {
         if (auto added = add_peer(peer); !added) return added;
@@ -146,7 +146,7 @@ Result<Done> MeshTransport::start(const MeshSecret& mesh) {
     settings.heartbeat_timeout_ms = options_.heartbeat_timeout_ms;
     settings.on_demand = options_.links_on_demand;
     if (options_.links_on_demand) peers_.dial_on_demand();
-    links_ = std::make_unique<Links>(settings, mesh, *listener_, *dialler_, peers_);
+    links_ = std::make_unique<Links>(settings, own, *listener_, *dialler_, peers_);
     return Done{};
 }
 
@@ -281,6 +281,12 @@ std::string_view name_of(DoorRefusal reason) {
             return "no proof";
         case DoorRefusal::duplicate:
             return "duplicate";
+        case DoorRefusal::no_certificate:
+            return "no certificate";
+        case DoorRefusal::expired:
+            return "expired";
+        case DoorRefusal::used_up:
+            return "used up";
         case DoorRefusal::count_:
             break;
     }
@@ -288,12 +294,12 @@ std::string_view name_of(DoorRefusal reason) {
 }
 
 Result<std::unique_ptr<Transport>> Transport::open(const TransportOptions& options, const Identity& identity,
-                                                   const MeshSecret& mesh) {
+                                                   const Membership& own) {
     if (auto fault = fault_in(options)) return *fault;
     start_sodium();
     try {
         auto transport = std::make_unique<MeshTransport>(options, identity);
-        if (auto started = transport->start(mesh); !started) return started.fault();
+        if (auto started = transport->start(own); !started) return started.fault();
         return std::unique_ptr<Transport>(std::move(transport));
     } catch (const zmq::error_t& error) {
         return Fault{FaultCode::not_available, std::string("the network cannot be opened: ") + error.what()};

@@ -86,6 +86,7 @@ using LinkEvent = std::variant<LinkUp, LinkDown, Message, Heard, DialFailed>;
 struct LinkCounters {
     NodeKey peer{};
     std::string address;
+    Terms terms{};  ///< as its certificate says
     bool we_dialled = false;
     Clock::time_point since;
     std::uint64_t bytes_in = 0, bytes_out = 0, frames_in = 0, frames_out = 0;
@@ -94,16 +95,19 @@ struct LinkCounters {
 
 /// Why somebody got no further than the door.
 enum class DoorRefusal : std::uint8_t {
-    no_curve,    ///< the handshake was not CURVE, or failed (wrong key, garbage)
-    denied,      ///< a key that is blocked, or failed too often lately
-    too_many,    ///< more connections than the door has slots
-    silent,      ///< no proof within handshake_ms_max
-    malformed,   ///< the first frame was no HELLO of this version
-    other_mesh,  ///< a HELLO for another mesh
-    wrong_key,   ///< the node key does not belong to the CURVE key
-    no_proof,    ///< the proof of the mesh secret does not hold
-    duplicate,   ///< a second connection of a linked peer
-    count_       ///< how many reasons there are
+    no_curve,        ///< the handshake was not CURVE, or failed (wrong key, garbage)
+    denied,          ///< a key that is blocked, or failed too often lately
+    too_many,        ///< more connections than the door has slots
+    silent,          ///< no proof within handshake_ms_max
+    malformed,       ///< the first frame was no HELLO of this version
+    other_mesh,      ///< a HELLO for another mesh
+    wrong_key,       ///< the node key does not belong to the CURVE key
+    no_proof,        ///< the proof of the mesh secret does not hold
+    duplicate,       ///< a second connection of a linked peer
+    no_certificate,  ///< the certificate chain does not hold
+    expired,         ///< the certificate is over
+    used_up,         ///< as many nodes as should have joined with the invitation
+    count_           ///< how many reasons there are
 };
 constexpr std::size_t door_refusals = std::size_t(DoorRefusal::count_);
 std::string_view name_of(DoorRefusal reason);
@@ -118,14 +122,14 @@ struct DoorCounters {
 
 /// Owns every socket of a node. One thread calls it; only waker().wake() may be called from others. Nothing here blocks
 /// but poll(), and that no longer than asked. Invariants: at most one link per peer, and none to a blocked one; no
-/// message is delivered from, or sent to, a peer that has not proved the mesh secret; memory is bounded by the limits
+/// message is delivered from, or sent to, a peer that has not proved membership; memory is bounded by the limits
 /// in the options.
 class Transport {
   public:
     /// Binds and starts. Faults: not_available (port in use, no such address), malformed (options). A machine without a
     /// network still opens: there is always the loopback, and cards are looked for again while running.
     static Result<std::unique_ptr<Transport>> open(const TransportOptions& options, const Identity& identity,
-                                                   const MeshSecret& mesh);
+                                                   const Membership& own);
     virtual ~Transport() = default;
 
     /// Waits until something happened, wake() was called, or the timeout passed, and returns the events in order. All

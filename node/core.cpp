@@ -48,7 +48,7 @@ peer::Options peer_options(const Options& options, const crdt::NodeKey& node) {
 }
 
 std::unique_ptr<net::Transport> open_transport(const Options& options, std::vector<std::string> addresses,
-                                               const net::Identity& identity, const net::MeshSecret& mesh) {
+                                               const net::Identity& identity, const net::Membership& own) {
     net::TransportOptions made;
     made.listen_address = options.listen_address;
     made.listen_port = options.listen_port;
@@ -57,7 +57,7 @@ std::unique_ptr<net::Transport> open_transport(const Options& options, std::vect
     if (options.discovery_port != 0) made.discovery_port = options.discovery_port;
     made.interfaces = options.interfaces;
     made.links_on_demand = true;
-    auto transport = net::Transport::open(made, identity, mesh);
+    auto transport = net::Transport::open(made, identity, own);
     if (transport) return std::move(*transport);
     const auto& fault = transport.fault();
     const bool network = fault.code == crdt::FaultCode::not_available;
@@ -76,7 +76,7 @@ bool inside_transaction() {
 struct Core::Parts {
     std::optional<Directory> dir;
     crdt::NodeKey node_key{};
-    net::MeshSecret mesh;
+    Settled settled;
     std::unique_ptr<store::Store> store;
     std::unique_ptr<peer::Peer> peer;
     std::map<std::string, std::string, std::less<>> snapshots;
@@ -87,15 +87,16 @@ CorePtr Core::open(const Options& options) {
     net::start_sodium();
     std::optional<Directory> dir;
     if (!options.dir.empty()) dir.emplace(options.dir);
+    if (dir) dir->unlock(options.unlock);
     const auto identity = dir ? dir->identity() : net::Identity::generate();
-    auto membership = settle_mesh(dir ? &*dir : nullptr, options.mesh);
+    auto settled = settle_membership(dir ? &*dir : nullptr, identity, options.mesh);
     auto addresses = options.peers;
     const auto add = [&](const std::vector<std::string>& more) {
         for (const auto& address : more) {
             if (std::ranges::find(addresses, address) == addresses.end()) addresses.push_back(address);
         }
     };
-    add(membership.addresses);
+    add(settled.addresses);
     if (dir) add(dir->peers());
     auto made = peer_options(options, identity.node_key());
     std::unique_ptr<store::Store> store;
@@ -103,8 +104,8 @@ CorePtr Core::open(const Options& options) {
     std::map<std::string, std::string, std::less<>> snapshots;
     if (store) snapshots = stored_snapshots(*store);
     auto peer = store ? open_peer(std::move(made), *store, options) : std::make_unique<peer::Peer>(std::move(made));
-    auto transport = open_transport(options, std::move(addresses), identity, membership.mesh);
-    Parts parts{std::move(dir),  identity.node_key(),  std::move(membership.mesh), std::move(store),
+    auto transport = open_transport(options, std::move(addresses), identity, settled.membership);
+    Parts parts{std::move(dir),  identity.node_key(),  std::move(settled),  std::move(store),
                 std::move(peer), std::move(snapshots), std::move(transport)};
     CorePtr core(new Core(options, std::move(parts)));
     if (core->storage_) core->storage_->start();
@@ -115,7 +116,9 @@ CorePtr Core::open(const Options& options) {
 Core::Core(const Options& options, Parts parts)
     : dir_(std::move(parts.dir)),
       node_key_(parts.node_key),
-      mesh_(std::move(parts.mesh)),
+      mesh_(std::move(parts.settled.membership.mesh)),
+      standing_(parts.settled.standing),
+      issuer_(std::move(parts.settled.issuer)),
       log_(options.log),
       wrong_clock_(options.wrong_clock),
       peer_(std::move(parts.peer)),
@@ -148,6 +151,11 @@ void Core::close() {
     dir_.reset();
 }
 
+std::string Core::invite(const Invitation& invitation) const {
+    require_open();
+    return detail::invite(mesh_, issuer_, invitation, network_->figures().addresses);
+}
+
 void Core::require_open() const {
     if (read([&](const peer::Peer&) { return closed_; })) throw Error(Errc::closed);
 }
@@ -167,6 +175,7 @@ bool Core::look_inside() const {
 
 Commit Core::transact(const std::function<void(Tx&)>& write) {
     if (inside_transaction()) throw Error(Errc::nested_transaction);
+    if (standing_.role < Role::writer) throw Error(Errc::role_forbids);
     // Whatever becomes of the transaction, since the peer may have begun a life or cut its window before it. The
     // network thread that this wakes needs the lock.
     struct Note {

@@ -28,10 +28,10 @@
 #include <starling/transaction.hpp>
 
 #include "node/change_log.hpp"
-#include "node/directory.hpp"
 #include "node/durable_top.hpp"
 #include "node/fair_mutex.hpp"
 #include "node/log.hpp"
+#include "node/membership.hpp"
 #include "node/network.hpp"
 #include "node/storage.hpp"
 #include "node/watchers.hpp"
@@ -93,7 +93,8 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     Watchers& watchers() const { return *watchers_; }
     Network& network() const { return *network_; }
     const crdt::NodeKey& node_key() const { return node_key_; }
-    const net::MeshSecret& mesh() const { return mesh_; }
+    /// A new join code. Throws Errc::not_admin, invalid_argument.
+    std::string invite(const Invitation& invitation) const;
     /// Closes the open window first, except inside `transact`.
     Status status();
 
@@ -136,6 +137,8 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     std::optional<Directory> dir_;  // its lock
     const crdt::NodeKey node_key_;
     const net::MeshSecret mesh_;
+    const Standing standing_;
+    const std::optional<net::Issuer> issuer_;  // what this node invites with
     const Log log_;
     const std::function<void(const NodeId&)> wrong_clock_;
 

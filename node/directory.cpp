@@ -11,12 +11,14 @@
 #include <starling/error.hpp>
 
 #include "net/address.hpp"
+#include "net/secret_file.hpp"
 
 namespace starling::detail {
 
 namespace {
 
 constexpr std::size_t peers_line_bytes_max = 512;
+constexpr std::string_view chain_label = "starling-certificates-1";
 
 [[noreturn]] void unusable(const std::filesystem::path& path, const std::string& why) {
     throw Error(Errc::dir_unusable, path.string() + ": " + why);
@@ -41,15 +43,42 @@ bool is_there(const std::filesystem::path& path) {
 }
 
 template <class T>
-T load(const std::filesystem::path& path) {
-    auto loaded = T::load(path);
+T load(const std::filesystem::path& path, const net::KeySeal* seal) {
+    auto loaded = T::load(path, seal);
     if (!loaded) rethrow_key(path, loaded.fault());
     return std::move(*loaded);
 }
 
 template <class T>
-void save(const T& key, const std::filesystem::path& path) {
-    if (const auto saved = key.save(path); !saved) unusable(path, saved.fault().what);
+void save(const T& key, const std::filesystem::path& path, const net::KeySeal* seal) {
+    if (const auto saved = key.save(path, seal); !saved) unusable(path, saved.fault().what);
+}
+
+template <class T>
+void seal_file(const std::filesystem::path& path, const net::KeySeal& seal) {
+    if (!is_there(path)) return;
+    if (const auto sealed = T::seal_file(path, seal); !sealed) rethrow_key(path, sealed.fault());
+}
+
+net::KeySeal seal_of(const std::filesystem::path& path, const Unlock& unlock) {
+    auto seal = unlock.key ? net::KeySeal::from_key(path, net::Secret<32>(*unlock.key))
+                           : net::KeySeal::from_passphrase(path, unlock.passphrase);
+    if (seal) return std::move(*seal);
+    switch (seal.fault().code) {
+        case crdt::FaultCode::refused:
+            throw Error(Errc::key_sealed, seal.fault().what);
+        case crdt::FaultCode::too_large:
+            throw Error(Errc::invalid_argument, seal.fault().what);
+        default:
+            rethrow_key(path, seal.fault());
+    }
+}
+
+net::Identity load_or_make(const std::filesystem::path& path, const net::KeySeal* seal) {
+    if (is_there(path)) return load<net::Identity>(path, seal);
+    auto made = net::Identity::generate();
+    save(made, path, seal);
+    return made;
 }
 
 }  // namespace
@@ -75,24 +104,66 @@ Directory::~Directory() {
 }
 
 Directory::Directory(Directory&& other) noexcept
-    : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)) {}
+    : path_(std::move(other.path_)), seal_(std::move(other.seal_)), lock_(std::exchange(other.lock_, -1)) {}
+
+void Directory::unlock(const Unlock& unlock) {
+    const auto file = path_ / "seal";
+    if (!unlock.key && unlock.passphrase.empty()) {
+        if (is_there(file)) throw Error(Errc::key_sealed, path_.string());
+        return;
+    }
+    seal_ = seal_of(file, unlock);
+    seal_file<net::Identity>(path_ / "node.key", *seal_);
+    seal_file<net::Identity>(path_ / "admin.key", *seal_);
+    seal_file<net::MeshSecret>(path_ / "mesh.key", *seal_);
+}
 
 net::Identity Directory::identity() const {
-    const auto path = path_ / "node.key";
-    if (is_there(path)) return load<net::Identity>(path);
-    auto made = net::Identity::generate();
-    save(made, path);
-    return made;
+    return load_or_make(path_ / "node.key", seal());
 }
 
 std::optional<net::MeshSecret> Directory::mesh() const {
     const auto path = path_ / "mesh.key";
     if (!is_there(path)) return std::nullopt;
-    return load<net::MeshSecret>(path);
+    return load<net::MeshSecret>(path, seal());
 }
 
 void Directory::set_mesh(const net::MeshSecret& mesh) const {
-    save(mesh, path_ / "mesh.key");
+    save(mesh, path_ / "mesh.key", seal());
+}
+
+net::Chain Directory::chain() const {
+    const auto path = path_ / "node.cert";
+    net::Bytes bytes(net::chain_bytes_max, '\0');
+    const auto size =
+        net::read_secret_file(path, chain_label, {reinterpret_cast<std::uint8_t*>(bytes.data()), bytes.size()});
+    if (!size) rethrow_key(path, size.fault());
+    bytes.resize(*size);
+    auto chain = net::decode_chain(bytes);
+    if (!chain) rethrow_key(path, chain.fault());
+    return std::move(*chain);
+}
+
+void Directory::set_chain(const net::Chain& chain) const {
+    const auto path = path_ / "node.cert", next = path_ / "node.cert.next";
+    const auto bytes = net::encode_chain(chain);
+    std::error_code error;
+    std::filesystem::remove(next, error);
+    const auto saved =
+        net::write_secret_file(next, chain_label, {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
+    if (!saved) unusable(next, saved.fault().what);
+    std::filesystem::rename(next, path, error);
+    if (error) unusable(path, error.message());
+}
+
+std::optional<net::Identity> Directory::admin() const {
+    const auto path = path_ / "admin.key";
+    if (!is_there(path)) return std::nullopt;
+    return load<net::Identity>(path, seal());
+}
+
+net::Identity Directory::admin_made() const {
+    return load_or_make(path_ / "admin.key", seal());
 }
 
 std::vector<std::string> Directory::peers() const {
@@ -114,26 +185,6 @@ void Directory::add_peers(const std::vector<std::string>& addresses) const {
         file << address << '\n';
     }
     if (!file.flush()) unusable(path_ / "peers", "cannot be written");
-}
-
-net::JoinCode join_code_of(const std::string& text) {
-    auto code = net::parse_join_code(text);
-    if (!code) throw Error(Errc::join_code_malformed, code.fault().what);
-    return std::move(*code);
-}
-
-Membership settle_mesh(const Directory* dir, const std::string& code) {
-    auto own = dir == nullptr ? std::nullopt : dir->mesh();
-    if (code.empty() && own) return {std::move(*own), {}};
-    auto membership = Membership{net::MeshSecret::generate(), {}};
-    if (!code.empty()) {
-        auto joined = join_code_of(code);
-        if (own && !(*own == joined.mesh)) throw Error(Errc::mesh_differs, "open with another join code");
-        membership = {std::move(joined.mesh), std::move(joined.addresses)};
-    }
-    if (dir != nullptr && !own) dir->set_mesh(membership.mesh);
-    if (dir != nullptr && !membership.addresses.empty()) dir->add_peers(membership.addresses);
-    return membership;
 }
 
 }  // namespace starling::detail

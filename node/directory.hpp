@@ -1,9 +1,12 @@
-// What a node keeps on disk: its key, the mesh's secret, addresses worth trying, and a lock so that no two nodes use
-// one directory at once.
+// What a node keeps on disk: its key and certificates, the mesh's secret, addresses worth trying, and a lock so that no
+// two nodes use one directory at once.
 //
 //     lock       held with flock() while the node is open
 //     node.key   0600
+//     node.cert  0600, the certificate chain
 //     mesh.key   0600
+//     seal       how the keys are sealed, where they are (net/key_seal.hpp)
+//     admin.key  0600, where the mesh was founded: keep a copy elsewhere, and none where it is not needed
 //     peers      one "host:port" a line
 //     store.db   the data (store/), with files of SQLite beside it
 #pragma once
@@ -13,7 +16,10 @@
 #include <string>
 #include <vector>
 
+#include <starling/options.hpp>
+
 #include "net/identity.hpp"
+#include "net/key_seal.hpp"
 #include "net/mesh.hpp"
 
 namespace starling::detail {
@@ -31,11 +37,21 @@ class Directory {
     Directory& operator=(Directory&&) = delete;
 
     const std::filesystem::path& path() const { return path_; }
+    /// Before the keys are asked for; seals those that lie in clear, where there is something to seal with. Throws
+    /// Errc::key_sealed, invalid_argument, key_malformed, key_exposed, dir_unusable.
+    void unlock(const Unlock& unlock);
     /// The node's key; made on the first call. Throws Errc::key_malformed, key_exposed, dir_unusable.
     net::Identity identity() const;
     /// The mesh's secret; nothing where the directory belongs to no mesh. Throws as above.
     std::optional<net::MeshSecret> mesh() const;
     void set_mesh(const net::MeshSecret& mesh) const;
+    /// Of a directory that belongs to a mesh. Throws as above.
+    net::Chain chain() const;
+    /// In place of the one before.
+    void set_chain(const net::Chain& chain) const;
+    /// The mesh's admin key, where the directory has it; throws as above.
+    std::optional<net::Identity> admin() const;
+    net::Identity admin_made() const;
 
     /// Addresses to try; lines that are none are passed over.
     std::vector<std::string> peers() const;
@@ -43,19 +59,11 @@ class Directory {
     void add_peers(const std::vector<std::string>& addresses) const;
 
   private:
+    const net::KeySeal* seal() const { return seal_ ? &*seal_ : nullptr; }
+
     std::filesystem::path path_;
+    std::optional<net::KeySeal> seal_;
     int lock_ = -1;
 };
-
-/// The mesh of a directory from now on: that of the join code where there is one, else its own, else a new one. Throws
-/// Errc::mesh_differs, join_code_malformed, and what Directory throws.
-struct Membership {
-    net::MeshSecret mesh;
-    std::vector<std::string> addresses;  ///< in the code
-};
-Membership settle_mesh(const Directory* dir, const std::string& code);
-
-/// Throws Errc::join_code_malformed.
-net::JoinCode join_code_of(const std::string& text);
 
 }  // namespace starling::detail

@@ -63,26 +63,30 @@ Node Node::open(const Options& options, std::error_code& error) {
     }
 }
 
-std::string Node::create_mesh(const std::filesystem::path& dir) {
+std::string Node::create_mesh(const std::filesystem::path& dir, const Unlock& unlock) {
     net::start_sodium();
-    const detail::Directory directory(dir);
+    detail::Directory directory(dir);
+    directory.unlock(unlock);
     if (directory.mesh()) throw Error(Errc::mesh_exists, dir.string());
-    return detail::settle_mesh(&directory, {}).mesh.join_code();
+    const auto settled = detail::settle_membership(&directory, directory.identity(), {});
+    return detail::invite(settled.membership.mesh, settled.issuer, {}, {});
 }
 
-std::string Node::create_mesh(const std::filesystem::path& dir, std::error_code& error) {
-    return reporting(error, [&] { return create_mesh(dir); });
+std::string Node::create_mesh(const std::filesystem::path& dir, std::error_code& error, const Unlock& unlock) {
+    return reporting(error, [&] { return create_mesh(dir, unlock); });
 }
 
-void Node::join(const std::filesystem::path& dir, const std::string& code) {
+void Node::join(const std::filesystem::path& dir, const std::string& code, const Unlock& unlock) {
     net::start_sodium();
     detail::join_code_of(code);  // a wrong code leaves no directory behind
-    const detail::Directory directory(dir);
-    detail::settle_mesh(&directory, code);
+    detail::Directory directory(dir);
+    directory.unlock(unlock);
+    detail::settle_membership(&directory, directory.identity(), code);
 }
 
-void Node::join(const std::filesystem::path& dir, const std::string& code, std::error_code& error) {
-    reporting_nothing(error, [&] { join(dir, code); });
+void Node::join(const std::filesystem::path& dir, const std::string& code, std::error_code& error,
+                const Unlock& unlock) {
+    reporting_nothing(error, [&] { join(dir, code, unlock); });
 }
 
 void Node::restore(const std::filesystem::path& backup, const std::filesystem::path& dir) {
@@ -212,7 +216,15 @@ NodeId Node::id() const {
 }
 
 std::string Node::join_code() const {
-    return core().mesh().join_code(core().network().figures().addresses);
+    return invite();
+}
+
+std::string Node::invite(const Invitation& invitation) const {
+    return core().invite(invitation);
+}
+
+std::string Node::invite(const Invitation& invitation, std::error_code& error) const {
+    return reporting(error, [&] { return invite(invitation); });
 }
 
 Status Node::status() const {

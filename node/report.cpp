@@ -31,6 +31,7 @@ PeerStatus peer_of(const gossip::LinkStatus& link, const std::vector<net::LinkCo
     if (at == carried.end()) return peer;
     peer.address = at->address;
     peer.we_dialled = at->we_dialled;
+    peer.standing = {Role(at->terms.role), std::int64_t(at->terms.expires_s)};
     peer.connected = std::chrono::duration_cast<std::chrono::milliseconds>(net::Clock::now() - at->since);
     return peer;
 }
@@ -86,6 +87,7 @@ Status Core::status() {
     auto figures = network_->figures();
     Status status;
     status.id = to_public(node_key_);
+    status.standing = standing_;
     status.mesh_id = crdt::to_hex(mesh_.mesh_id());
     status.addresses = std::move(figures.addresses);
     status.port = figures.port;

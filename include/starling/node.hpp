@@ -26,6 +26,7 @@
 #include <starling/events.hpp>
 #include <starling/export.hpp>
 #include <starling/handles.hpp>
+#include <starling/membership.hpp>
 #include <starling/options.hpp>
 #include <starling/projection.hpp>
 #include <starling/status.hpp>
@@ -38,21 +39,23 @@ namespace starling {
 class STARLING_API Node {
   public:
     /// Makes what is missing in the directory, reads its data, listens, and starts to look for peers. Throws
-    /// Errc::dir_in_use, dir_unusable, key_malformed, key_exposed, mesh_differs, join_code_malformed,
-    /// network_unavailable, invalid_argument, disk_full, disk_failed, store_damaged, store_newer.
+    /// Errc::dir_in_use, dir_unusable, key_malformed, key_exposed, key_sealed, mesh_differs, join_code_malformed,
+    /// join_code_expired, network_unavailable, invalid_argument, disk_full, disk_failed, store_damaged, store_newer.
     static Node open(const Options& options = {});
     /// On an error the returned node is false.
     static Node open(const Options& options, std::error_code& error);
 
-    /// Makes a mesh of its own for a directory and returns its join code, without opening it. The code is the secret of
-    /// the mesh: show it to whom may join. Throws Errc::mesh_exists, dir_in_use, dir_unusable.
-    static std::string create_mesh(const std::filesystem::path& dir);
-    static std::string create_mesh(const std::filesystem::path& dir, std::error_code& error);
+    /// Makes a mesh of its own for a directory, whose node is its first admin, and returns a join code, without opening
+    /// it. Whoever has the code can join: show it to nobody else. Throws Errc::mesh_exists, key_sealed, dir_in_use,
+    /// dir_unusable.
+    static std::string create_mesh(const std::filesystem::path& dir, const Unlock& unlock = {});
+    static std::string create_mesh(const std::filesystem::path& dir, std::error_code& error, const Unlock& unlock = {});
     /// Makes a directory belong to the mesh of a join code, without opening it; addresses in the code are kept and
-    /// tried at every open. Joining the same mesh again is no error. Throws Errc::mesh_differs, join_code_malformed,
-    /// dir_in_use, dir_unusable.
-    static void join(const std::filesystem::path& dir, const std::string& code);
-    static void join(const std::filesystem::path& dir, const std::string& code, std::error_code& error);
+    /// tried at every open. Joining the same mesh again is no error, and renews what the node is in it. Throws
+    /// Errc::mesh_differs, join_code_malformed, join_code_expired, key_sealed, dir_in_use, dir_unusable.
+    static void join(const std::filesystem::path& dir, const std::string& code, const Unlock& unlock = {});
+    static void join(const std::filesystem::path& dir, const std::string& code, std::error_code& error,
+                     const Unlock& unlock = {});
 
     /// Makes a directory hold the data of a backup. It keeps the keys it has, or gets its own with the next open, so
     /// the same backup may be restored on many nodes. Throws Errc::file_exists where the directory holds data,
@@ -158,7 +161,11 @@ class STARLING_API Node {
 
     // -- the mesh
     NodeId id() const;
-    /// Lets another node in; holds the mesh's secret and this node's present addresses.
+    /// An invitation, as a join code with this node's present addresses; each call makes another. Throws
+    /// Errc::not_admin, invalid_argument.
+    std::string invite(const Invitation& invitation = {}) const;
+    std::string invite(const Invitation& invitation, std::error_code& error) const;
+    /// The same with the default terms: a keeper, without end, for any number of nodes.
     std::string join_code() const;
     /// O(peers + replicas). Figures of links may be a tenth of a second old.
     Status status() const;

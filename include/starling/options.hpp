@@ -1,10 +1,12 @@
 // How a node is opened. All members have defaults: `Node::open({.dir = "./a"})`.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,10 +17,19 @@ namespace starling {
 
 enum class LogLevel { debug, info, warning, error };
 
+/// How the keys in a directory are sealed at rest, so that a copy of the disk does not give them away. With neither
+/// they lie in clear, readable by their owner alone. A directory that was in clear is sealed from the first time on;
+/// once sealed, it is opened with the same.
+struct Unlock {
+    std::string passphrase{};                           ///< takes some 0.1 s and 64 MiB to work with (Argon2id)
+    std::optional<std::array<std::uint8_t, 32>> key{};  ///< that the application keeps elsewhere; goes before
+};
+
 struct Options {
     /// Holds the node's keys, its data and a lock, made where missing. Empty (memory mode): nothing is kept, and each
     /// open is a new node.
     std::filesystem::path dir{};
+    Unlock unlock{};
     /// A join code of the mesh to be in. Empty: the mesh of the directory; where it has none, a new mesh.
     std::string mesh{};
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include <starling/membership.hpp>
 #include <starling/types.hpp>
 #include <starling/value.hpp>
 #include <starling/watch.hpp>
@@ -18,6 +19,7 @@ struct PeerStatus {
     NodeId id{};
     std::string address{};  ///< numeric "host:port" where it listens
     bool we_dialled = false;
+    Standing standing{};                        ///< as its certificate says
     std::chrono::milliseconds connected{0};     ///< since the link came up
     std::uint64_t lag = 0;                      ///< events that this node has and the peer is not known to have
     std::uint64_t behind = 0;                   ///< events that the peer has and this node lacks
@@ -65,6 +67,7 @@ struct StoreStatus {
 
 struct Status {
     NodeId id{};
+    Standing standing{};                   ///< of this node, as its certificate says
     std::string mesh_id{};                 ///< names the mesh in public; 32 hexadecimal digits
     std::vector<std::string> addresses{};  ///< numeric "host:port" of this node on each network card, loopback last
     std::uint16_t port = 0;

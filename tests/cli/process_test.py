@@ -285,7 +285,7 @@ class Verbs(unittest.TestCase):
         self.check(["peers"], "no peer is linked\n")
         self.check(["wait", "--timeout", "0"], "", ABSENT)
         self.check(["wait", "--version", status["version"], "--timeout", "0"], "")
-        self.assertRegex(self.nodes.run("a", "invite").out, r"\Astarling1-\S+\n\Z")
+        self.assertRegex(self.nodes.run("a", "invite").out, r"\Astarling2-\S+\n\Z")
         self.check(["fault", "block", "abc"], "", INPUT)
         self.check(["fault", "block", "ab" * 32], "blocked nodes: 1\n")
         self.check(["fault", "unblock"], "blocked nodes: 0\n")
@@ -495,6 +495,48 @@ class Mesh(unittest.TestCase):
         self.assertEqual(MACHINE, run("join", json.loads(other.out)["join_code"], "--dir", self.nodes.dir("b")).code)
         self.assertEqual(MACHINE, run("init", "--dir", "/proc/nowhere").code)
         self.assertEqual(NO_NODE, run("get", "m", "--dir", "/nowhere").code)
+
+    def test_invitations(self):
+        self.assertEqual(OK, run("init", "--dir", self.nodes.dir("a")).code)
+        self.assertTrue(self.nodes.up("a", "--no-discovery"))
+        self.assertEqual("admin", self.nodes.json("a", "status")["role"])
+        drawn = self.nodes.run("a", "invite", "--role", "writer", "--expires", "1h", "--uses", "2", "--qr").out.split("\n", 1)
+        self.assertRegex(drawn[1], r"\A(\x1b\[40;97m[█▀▄ ]+\x1b\[0m\n)+\Z")
+        self.assertEqual(OK, run("join", drawn[0], "--dir", self.nodes.dir("b")).code)
+        self.assertTrue(self.nodes.up("b", "--no-discovery"))
+        self.assertTrue(until(lambda: self.nodes.json("a", "peers")["peers"]))
+        self.assertEqual("writer", self.nodes.json("a", "peers")["peers"][0]["role"])
+        self.assertIn("writer", self.nodes.run("a", "peers").out)
+        self.assertRegex(self.nodes.run("b", "status").out, r"role         writer, for another 3\d\d\d s\n")
+        refused = self.nodes.run("b", "invite")
+        self.assertEqual(INPUT, refused.code)
+        self.assertRegex(refused.err, r"\Astarling: [^\n]*admin[^\n]*\n\Z")
+        for bad in (["--role", "king"], ["--expires", "soon"], ["--expires", "5"], ["--uses", "-1"], ["--uses", "65536"]):
+            self.assertEqual(USAGE, self.nodes.run("a", "invite", *bad).code, bad)
+        reader = self.nodes.run("a", "invite", "--role", "reader").out.strip()
+        self.assertEqual(OK, run("join", reader, "--dir", self.nodes.dir("c")).code)
+        self.assertTrue(self.nodes.up("c", "--no-discovery"))
+        self.assertEqual(INPUT, self.nodes.run("c", "incr", "x").code)
+        brief = self.nodes.run("a", "invite", "--expires", "1s").out.strip()
+        time.sleep(1.1)
+        over = run("join", brief, "--dir", self.nodes.dir("d"))
+        self.assertEqual(INPUT, over.code, over.err)
+        self.assertIn("over", over.err)
+        self.assertFalse(pathlib.Path(self.nodes.dir("d"), "mesh.key").exists())
+
+    def test_sealed_keys(self):
+        right, wrong, empty = (pathlib.Path(self.nodes.home.name, name) for name in ("right", "wrong", "empty"))
+        right.write_text("open sesame\n")
+        wrong.write_text("open barley\n")
+        empty.write_text("\n")
+        self.assertEqual(OK, run("init", "--dir", self.nodes.dir("a"), "--passphrase-file", str(right)).code)
+        for bad, code in (([], INPUT), (["--passphrase-file", str(wrong)], INPUT),
+                          (["--passphrase-file", str(empty)], USAGE), (["--passphrase-file", "/nowhere"], USAGE)):
+            ran = run("up", "--dir", self.nodes.dir("a"), *bad)
+            self.assertEqual(code, ran.code, (bad, ran.err))
+            self.assertRegex(ran.err, r"\Astarling: [^\n]+\n\Z")
+        self.assertTrue(self.nodes.up("a", "--no-discovery", "--passphrase-file", str(right)))
+        self.assertEqual("1\n", self.nodes.run("a", "incr", "x").out)
 
 
 if __name__ == "__main__":

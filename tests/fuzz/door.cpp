@@ -1,5 +1,5 @@
-// What strangers may send before they are let in: addresses, join codes, beacons, and the frames of the door. No frame
-// that differs from the honest one passes, however it was changed.
+// What strangers may send before they are let in: addresses, join codes, beacons, certificate chains, and the frames of
+// the door. No chain or frame that differs from the honest one passes, however it was changed.
 #include "net/door.hpp"
 
 #include "net/address.hpp"
@@ -17,12 +17,33 @@ void texts(BytesView text) {
         (void)numeric_address(*at);
     }
     (void)parse_join_code(text);
-    (void)parse_join_code("starling1-" + Bytes(text));
+    (void)parse_join_code("starling2-" + Bytes(text));
 }
 
-void frames(fuzz::Choices& choices, const MeshSecret& mesh) {
-    const CurveEnds ends{{1}, {2}};
-    const Door dialler(mesh, {{3}, 4, 5}), acceptor(mesh, {{6}, 7, 8});
+/// A mesh, and the two honest ends of a connection in it.
+struct Setting {
+    Identity admin = Identity::generate(), a = Identity::generate(), b = Identity::generate(),
+             invitation = Identity::generate();
+    MeshSecret mesh = MeshSecret::generate(admin.node_key());
+    Chain invited = issued({admin, {}}, mesh.mesh_id(), Subject::invitation, invitation.node_key(), {});
+    Chain joined = issued({invitation, invited}, mesh.mesh_id(), Subject::node, a.node_key(), {});
+    Chain vouched = issued({admin, {}}, mesh.mesh_id(), Subject::node, b.node_key(), {.role = Role::admin});
+};
+
+void chains(fuzz::Choices& choices, const Setting& setting) {
+    const auto honest = encode_chain(setting.joined);
+    const auto got = choices.flag() ? choices.mutated(honest) : Bytes(choices.rest());
+    const auto chain = decode_chain(got);
+    if (!chain) return;
+    STARLING_ASSERT(encode_chain(*chain) == got, "a chain has one form");
+    const bool holds = bool(standing_of(setting.mesh.trust(), *chain, setting.a.node_key()));
+    STARLING_ASSERT(holds == (got == honest), "only the honest chain holds");
+}
+
+void frames(fuzz::Choices& choices, const Setting& setting) {
+    const CurveEnds ends{setting.a.curve_public(), setting.b.curve_public()};
+    const Door dialler({setting.mesh, setting.joined}, {setting.a.node_key(), 4, 5});
+    const Door acceptor({setting.mesh, setting.vouched}, {setting.b.node_key(), 7, 8});
     const auto hello = dialler.hello(ends);
     const auto welcome = acceptor.welcome(ends, hello);
     const auto ready = dialler.ready(ends, hello, welcome);
@@ -30,8 +51,8 @@ void frames(fuzz::Choices& choices, const MeshSecret& mesh) {
     const auto& sent = kind == 0 ? hello : kind == 1 ? welcome : ready;
     const auto got = choices.flag() ? choices.mutated(sent) : Bytes(choices.rest());
     if (got == sent) return;
-    const bool passes = kind == 0   ? std::holds_alternative<Introduction>(acceptor.check_hello(ends, got))
-                        : kind == 1 ? std::holds_alternative<Introduction>(dialler.check_welcome(ends, hello, got))
+    const bool passes = kind == 0   ? std::holds_alternative<Guest>(acceptor.check_hello(ends, got, 1))
+                        : kind == 1 ? std::holds_alternative<Guest>(dialler.check_welcome(ends, hello, got, 1))
                                     : acceptor.check_ready(ends, hello, welcome, got);
     STARLING_ASSERT(!passes, "only the honest frame passes the door");
 }
@@ -39,17 +60,20 @@ void frames(fuzz::Choices& choices, const MeshSecret& mesh) {
 }  // namespace
 
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-    static const auto mesh = MeshSecret::generate();  // its bytes decide nothing: no input can know them
+    static const Setting setting;  // its bytes decide nothing: no input can know them
     fuzz::Choices choices(data, size);
-    switch (choices.below(3)) {
+    switch (choices.below(4)) {
         case 0:
             texts(choices.rest());
             break;
         case 1:
-            (void)unseal(choices.rest(), mesh.beacon_key());
+            (void)unseal(choices.rest(), setting.mesh.beacon_key());
+            break;
+        case 2:
+            chains(choices, setting);
             break;
         default:
-            frames(choices, mesh);
+            frames(choices, setting);
     }
     return 0;
 }

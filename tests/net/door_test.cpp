@@ -6,15 +6,22 @@
 namespace starling::net {
 namespace {
 
+constexpr std::uint64_t now_s = 1'800'000'000;
+
 struct Pair {
-    MeshSecret mesh = MeshSecret::generate();
+    Founded mesh;
     Identity dialler = Identity::generate(), acceptor = Identity::generate();
     CurveEnds ends{dialler.curve_public(), acceptor.curve_public()};
-    Door dialler_door{mesh, {dialler.node_key(), 11, 4001}};
-    Door acceptor_door{mesh, {acceptor.node_key(), 12, 4002}};
+    Door dialler_door{mesh.member(dialler.node_key(), {.role = Role::writer}), {dialler.node_key(), 11, 4001}};
+    Door acceptor_door{mesh.member(acceptor.node_key()), {acceptor.node_key(), 12, 4002}};
+
+    auto at_acceptor(BytesView hello) const { return acceptor_door.check_hello(ends, hello, now_s); }
+    auto at_dialler(BytesView hello, BytesView welcome) const {
+        return dialler_door.check_welcome(ends, hello, welcome, now_s);
+    }
 };
 
-bool is(const std::variant<Introduction, DoorRefusal>& answer, DoorRefusal refusal) {
+bool is(const std::variant<Guest, DoorRefusal>& answer, DoorRefusal refusal) {
     const auto* got = std::get_if<DoorRefusal>(&answer);
     return got != nullptr && *got == refusal;
 }
@@ -22,19 +29,21 @@ bool is(const std::variant<Introduction, DoorRefusal>& answer, DoorRefusal refus
 TEST_CASE("two members introduce themselves to each other") {
     Pair pair;
     auto hello = pair.dialler_door.hello(pair.ends);
-    CHECK(hello.size() == hello_bytes);
-    auto at_acceptor = pair.acceptor_door.check_hello(pair.ends, hello);
-    const auto* who = std::get_if<Introduction>(&at_acceptor);
-    REQUIRE(who != nullptr);
-    CHECK(who->node == pair.dialler.node_key());
-    CHECK(who->boot == 11);
-    CHECK(who->port == 4001);
+    CHECK(hello.size() == hello_bytes + 1 + certificate_bytes);
+    auto at_acceptor = pair.at_acceptor(hello);
+    const auto* guest = std::get_if<Guest>(&at_acceptor);
+    REQUIRE(guest != nullptr);
+    CHECK(guest->introduction.node == pair.dialler.node_key());
+    CHECK(guest->introduction.boot == 11);
+    CHECK(guest->introduction.port == 4001);
+    CHECK(guest->standing.terms.role == Role::writer);
 
     auto welcome = pair.acceptor_door.welcome(pair.ends, hello);
-    auto at_dialler = pair.dialler_door.check_welcome(pair.ends, hello, welcome);
-    who = std::get_if<Introduction>(&at_dialler);
-    REQUIRE(who != nullptr);
-    CHECK(who->node == pair.acceptor.node_key());
+    auto at_dialler = pair.at_dialler(hello, welcome);
+    guest = std::get_if<Guest>(&at_dialler);
+    REQUIRE(guest != nullptr);
+    CHECK(guest->introduction.node == pair.acceptor.node_key());
+    CHECK(guest->standing.terms.role == Role::keeper);
 
     auto ready = pair.dialler_door.ready(pair.ends, hello, welcome);
     CHECK(pair.acceptor_door.check_ready(pair.ends, hello, welcome, ready));
@@ -54,12 +63,10 @@ TEST_CASE("no byte of a frame can be changed, and none can be left out or added"
         }
         CHECK(refused(frame + '\0'));
     };
-    each_change(hello, [&](const Bytes& frame) {
-        return std::holds_alternative<DoorRefusal>(pair.acceptor_door.check_hello(pair.ends, frame));
-    });
-    each_change(welcome, [&](const Bytes& frame) {
-        return std::holds_alternative<DoorRefusal>(pair.dialler_door.check_welcome(pair.ends, hello, frame));
-    });
+    each_change(hello,
+                [&](const Bytes& frame) { return std::holds_alternative<DoorRefusal>(pair.at_acceptor(frame)); });
+    each_change(welcome,
+                [&](const Bytes& frame) { return std::holds_alternative<DoorRefusal>(pair.at_dialler(hello, frame)); });
     each_change(ready,
                 [&](const Bytes& frame) { return !pair.acceptor_door.check_ready(pair.ends, hello, welcome, frame); });
 }
@@ -68,27 +75,62 @@ TEST_CASE("a frame is worth nothing on another connection, in the other directio
     Pair pair;
     auto hello = pair.dialler_door.hello(pair.ends);
     auto thief = Identity::generate();
-    CHECK(is(pair.acceptor_door.check_hello({thief.curve_public(), pair.ends.acceptor}, hello), DoorRefusal::no_proof));
-    CHECK(is(pair.acceptor_door.check_hello({pair.ends.dialler, thief.curve_public()}, hello), DoorRefusal::no_proof));
-    CHECK(is(pair.acceptor_door.check_hello({pair.ends.acceptor, pair.ends.dialler}, hello), DoorRefusal::no_proof));
+    CHECK(is(pair.acceptor_door.check_hello({thief.curve_public(), pair.ends.acceptor}, hello, now_s),
+             DoorRefusal::no_proof));
+    CHECK(is(pair.acceptor_door.check_hello({pair.ends.dialler, thief.curve_public()}, hello, now_s),
+             DoorRefusal::no_proof));
+    CHECK(is(pair.acceptor_door.check_hello({pair.ends.acceptor, pair.ends.dialler}, hello, now_s),
+             DoorRefusal::no_proof));
     Pair other;
-    CHECK(is(other.acceptor_door.check_hello(pair.ends, hello), DoorRefusal::other_mesh));
+    CHECK(is(other.acceptor_door.check_hello(pair.ends, hello, now_s), DoorRefusal::other_mesh));
 
     auto welcome = pair.acceptor_door.welcome(pair.ends, hello);
     auto later_hello = pair.dialler_door.hello(pair.ends);
     CHECK(later_hello != hello);
-    CHECK(is(pair.dialler_door.check_welcome(pair.ends, later_hello, welcome), DoorRefusal::no_proof));
-    CHECK(is(pair.acceptor_door.check_hello(pair.ends, welcome), DoorRefusal::malformed));
+    CHECK(is(pair.at_dialler(later_hello, welcome), DoorRefusal::no_proof));
+    CHECK(is(pair.at_acceptor(welcome), DoorRefusal::malformed));
     auto ready = pair.dialler_door.ready(pair.ends, hello, welcome);
     CHECK(!pair.acceptor_door.check_ready(pair.ends, later_hello, welcome, ready));
 }
 
 TEST_CASE("a member cannot show another's node key") {
     Pair pair;
-    Door liar(pair.mesh, {Identity::generate().node_key(), 13, 4003});
-    CHECK(is(pair.acceptor_door.check_hello(pair.ends, liar.hello(pair.ends)), DoorRefusal::wrong_key));
-    Door nobody(pair.mesh, {NodeKey{}, 13, 4003});
-    CHECK(is(pair.acceptor_door.check_hello(pair.ends, nobody.hello(pair.ends)), DoorRefusal::wrong_key));
+    const auto other = Identity::generate().node_key();
+    Door liar(pair.mesh.member(other), {other, 13, 4003});
+    CHECK(is(pair.at_acceptor(liar.hello(pair.ends)), DoorRefusal::wrong_key));
+    Door nobody(pair.mesh.member(NodeKey{}), {NodeKey{}, 13, 4003});
+    CHECK(is(pair.at_acceptor(nobody.hello(pair.ends)), DoorRefusal::wrong_key));
+}
+
+TEST_CASE("who knows the secret and has no certificate of its own stays outside") {
+    Pair pair;
+    const Founded foreign;
+    const auto& node = pair.dialler.node_key();
+    const auto says = [&](const Chain& chain) {
+        return pair.at_acceptor(Door({pair.mesh.secret, chain}, {node, 11, 4001}).hello(pair.ends));
+    };
+    CHECK(is(says({}), DoorRefusal::no_certificate));
+    CHECK(is(says(foreign.member(node).chain), DoorRefusal::no_certificate));
+    CHECK(is(says(pair.mesh.member(pair.acceptor.node_key()).chain), DoorRefusal::no_certificate));
+    CHECK(is(says(pair.mesh.invitation().invitation.chain), DoorRefusal::no_certificate));
+    const auto invited = pair.mesh.invitation();
+    CHECK(std::holds_alternative<Guest>(says(invited.admit(node).chain)));
+    // What an invitation's holder could say of itself: that it is a node.
+    const auto holder = pair.mesh.invitation();
+    CHECK(is(says(holder.invitation.chain), DoorRefusal::no_certificate));
+}
+
+TEST_CASE("a certificate ends") {
+    Pair pair;
+    const auto& node = pair.dialler.node_key();
+    const auto says = [&](std::uint64_t expires_s) {
+        const auto own = pair.mesh.member(node, {.expires_s = expires_s});
+        return pair.at_acceptor(Door(own, {node, 11, 4001}).hello(pair.ends));
+    };
+    CHECK(is(says(1), DoorRefusal::expired));
+    CHECK(is(says(now_s), DoorRefusal::expired));
+    CHECK(std::holds_alternative<Guest>(says(now_s + 1)));
+    CHECK(std::holds_alternative<Guest>(says(0)));
 }
 
 TEST_CASE("every reason has a name") {

@@ -89,42 +89,72 @@ TEST_CASE("the CURVE key follows from the node key, and a node key that is none 
 
 TEST_CASE("a mesh secret is read back with all its keys, which differ from each other") {
     TemporaryDirectory dir;
-    auto mesh = MeshSecret::generate();
+    auto mesh = MeshSecret::generate(Identity::generate().node_key());
     REQUIRE(mesh.save(dir.path / "mesh"));
     auto again = MeshSecret::load(dir.path / "mesh");
     REQUIRE(again);
     CHECK(*again == mesh);
     CHECK(again->mesh_id() == mesh.mesh_id());
+    CHECK(again->trust().admin == mesh.trust().admin);
     CHECK(again->beacon_key() == mesh.beacon_key());
     CHECK(!(mesh.beacon_key() == mesh.door_key()));
-    CHECK(MeshSecret::generate().mesh_id() != mesh.mesh_id());
+    CHECK(MeshSecret::generate(Identity::generate().node_key()).mesh_id() != mesh.mesh_id());
+    CHECK(!(MeshSecret::generate(mesh.trust().admin) == mesh));
 }
 
-TEST_CASE("a join code carries the secret and the addresses") {
-    auto mesh = MeshSecret::generate();
+TEST_CASE("a join code carries the secret, an invitation and the addresses") {
+    const Founded mesh;
     const std::vector<std::string> addresses{"10.0.0.7:4000", "[fd00::2]:4001", "shop.example:4002"};
-    auto code = mesh.join_code(addresses);
-    CHECK(code.starts_with("starling1-"));
+    const auto invitation = mesh.invitation({.role = Role::writer, .uses = 3, .expires_s = 4'000'000'000}, addresses);
+    const auto code = invitation.text();
+    CHECK(code.starts_with("starling2-"));
     auto joined = parse_join_code(" \n" + code + "\r\n");
     REQUIRE(joined);
-    CHECK(joined->mesh == mesh);
+    CHECK(joined->mesh == mesh.secret);
+    CHECK(joined->invitation.key.node_key() == invitation.invitation.key.node_key());
+    CHECK(joined->invitation.chain == invitation.invitation.chain);
     CHECK(joined->addresses == addresses);
-    auto bare = parse_join_code(mesh.join_code());
+    auto bare = parse_join_code(mesh.invitation().text());
     REQUIRE(bare);
     CHECK(bare->addresses.empty());
+
+    const auto node = Identity::generate().node_key();
+    const auto standing = standing_of(mesh.secret.trust(), joined->admit(node).chain, node);
+    REQUIRE(standing);
+    CHECK(standing->terms == Terms{Role::writer, 0, 0, 4'000'000'000});
+    CHECK(standing->invitation == invitation.invitation.key.node_key());
+    CHECK(standing->invitation_uses == 3);
+}
+
+TEST_CASE("a join code whose invitation is none of its mesh is not taken") {
+    const Founded mesh, foreign;
+    const auto fine = mesh.invitation();
+    CHECK(parse_join_code(fine.text()));
+    auto wrong = fine;
+    wrong.invitation.chain = foreign.invitation().invitation.chain;
+    CHECK(!parse_join_code(wrong.text()));
+    wrong = fine;
+    wrong.mesh = foreign.secret;
+    CHECK(!parse_join_code(wrong.text()));
+    wrong = fine;
+    wrong.invitation.chain.clear();
+    CHECK(!parse_join_code(wrong.text()));
+    wrong = fine;  // a node's certificate, and its key: a stolen device
+    wrong.invitation.key = Identity::generate();
+    wrong.invitation.chain = mesh.member(wrong.invitation.key.node_key()).chain;
+    CHECK(!parse_join_code(wrong.text()));
 }
 
 TEST_CASE("addresses over the limits are left out of a join code") {
-    auto mesh = MeshSecret::generate();
     std::vector<std::string> many(join_addresses_max + 3, "10.0.0.7:4000");
     many.insert(many.begin(), {std::string(400, 'a') + ":1", "no port"});
-    auto joined = parse_join_code(mesh.join_code(many));
+    auto joined = parse_join_code(Founded().invitation({}, many).text());
     REQUIRE(joined);
     CHECK(joined->addresses.size() == join_addresses_max);
 }
 
 TEST_CASE("a typing error in a join code is found wherever it is, and said in words") {
-    auto code = MeshSecret::generate().join_code(std::vector<std::string>{"10.0.0.7:4000"});
+    auto code = Founded().invitation({}, {"10.0.0.7:4000"}).text();
     for (std::size_t at = 0; at < code.size(); ++at) {
         auto wrong = code;
         wrong[at] = wrong[at] == 'A' ? 'B' : 'A';
@@ -136,7 +166,7 @@ TEST_CASE("a typing error in a join code is found wherever it is, and said in wo
     CHECK(!parse_join_code(code + "AA"));
     CHECK(!parse_join_code(code + "!"));
     CHECK(!parse_join_code(std::string(100000, 'A')));
-    auto other = parse_join_code("starling2-AAAA");
+    auto other = parse_join_code("starling1-AAAA");
     REQUIRE(!other);
     CHECK(other.fault().code == FaultCode::unknown_kind);
 }

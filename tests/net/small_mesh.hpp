@@ -55,18 +55,39 @@ struct SmallNode {
     }
 };
 
-class SmallMesh {
+/// A mesh with its admin key at hand.
+struct Founded {
+    Identity admin = Identity::generate();
+    MeshSecret secret = MeshSecret::generate(admin.node_key());
+
+    Membership member(const NodeKey& node, const Terms& terms = {}) const {
+        return {secret, issued({admin, {}}, secret.mesh_id(), Subject::node, node, terms)};
+    }
+    JoinCode invitation(const Terms& terms = {}, std::vector<std::string> addresses = {}) const {
+        auto key = Identity::generate();
+        auto chain = issued({admin, {}}, secret.mesh_id(), Subject::invitation, key.node_key(), terms);
+        return {secret, {std::move(key), std::move(chain)}, std::move(addresses)};
+    }
+};
+
+class SmallMesh : public Founded {
   public:
-    MeshSecret secret = MeshSecret::generate();
     std::vector<std::unique_ptr<SmallNode>> nodes;
 
     SmallNode& add(const TransportOptions& options, const Identity& identity = Identity::generate()) {
+        return add(options, identity, member(identity.node_key()));
+    }
+    SmallNode& add(const TransportOptions& options, const Identity& identity, const Membership& own) {
         nodes.push_back(
-            std::make_unique<SmallNode>(SmallNode{identity, open(options, identity), {}, {}, 0, 0, {}, {}, true}));
+            std::make_unique<SmallNode>(SmallNode{identity, open(options, identity, own), {}, {}, 0, 0, {}, {}, true}));
         return *nodes.back();
     }
     std::unique_ptr<Transport> open(const TransportOptions& options, const Identity& identity) const {
-        auto opened = Transport::open(options, identity, secret);
+        return open(options, identity, member(identity.node_key()));
+    }
+    static std::unique_ptr<Transport> open(const TransportOptions& options, const Identity& identity,
+                                           const Membership& own) {
+        auto opened = Transport::open(options, identity, own);
         REQUIRE_MESSAGE(opened, (opened ? "" : opened.fault().what));
         return std::move(*opened);
     }

@@ -162,8 +162,8 @@ TEST_CASE("a first frame that is no proof of the secret ends the connection, and
     const auto& host = town.host.identity;
     auto outsider = Identity::generate();
     const CurveEnds ends{outsider.curve_public(), host.curve_public()};
-    auto foreign = MeshSecret::generate();
-    const auto insider = town.mesh.secret;
+    const Founded foreign;
+    const auto insider = [&](const NodeKey& node) { return town.mesh.member(node); };
 
     auto attempt = [&](const Identity& self, const std::vector<Bytes>& frames, DoorRefusal expected) {
         const auto before = town.refused(expected);
@@ -190,24 +190,37 @@ TEST_CASE("a first frame that is no proof of the secret ends the connection, and
         attempt(outsider, {Bytes(500000, '\1')}, DoorRefusal::malformed);
     }
     SUBCASE("another version") {
-        auto hello = Door(insider, {outsider.node_key(), 1, 1}).hello(ends);
-        hello[1] = 2;
+        auto hello = Door(insider(outsider.node_key()), {outsider.node_key(), 1, 1}).hello(ends);
+        hello[1] = char(door_version + 1);
         attempt(outsider, {hello}, DoorRefusal::malformed);
     }
     SUBCASE("another mesh") {
-        attempt(outsider, {Door(foreign, {outsider.node_key(), 1, 1}).hello(ends), data}, DoorRefusal::other_mesh);
+        attempt(outsider, {Door(foreign.member(outsider.node_key()), {outsider.node_key(), 1, 1}).hello(ends), data},
+                DoorRefusal::other_mesh);
     }
     SUBCASE("a HELLO taken from somebody else's connection") {
         auto member = Identity::generate();
-        auto hello = Door(insider, {member.node_key(), 1, 1}).hello({member.curve_public(), host.curve_public()});
+        auto hello = Door(insider(member.node_key()), {member.node_key(), 1, 1})
+                         .hello({member.curve_public(), host.curve_public()});
         attempt(outsider, {hello, data}, DoorRefusal::no_proof);
     }
     SUBCASE("a member with a node key that is not its own") {
-        attempt(outsider, {Door(insider, {town.guest.key(), 1, 1}).hello(ends), data}, DoorRefusal::wrong_key);
+        attempt(outsider, {Door(insider(town.guest.key()), {town.guest.key(), 1, 1}).hello(ends), data},
+                DoorRefusal::wrong_key);
+    }
+    SUBCASE("the secret, and a certificate by another mesh's admin") {
+        const auto chain = foreign.member(outsider.node_key()).chain;
+        const Door door({town.mesh.secret, chain}, {outsider.node_key(), 1, 1});
+        attempt(outsider, {door.hello(ends), data}, DoorRefusal::no_certificate);
+    }
+    SUBCASE("the secret, and a certificate that was") {
+        const auto own = town.mesh.member(outsider.node_key(), {.expires_s = 1'600'000'000});
+        attempt(outsider, {Door(own, {outsider.node_key(), 1, 1}).hello(ends), data}, DoorRefusal::expired);
     }
     SUBCASE("the host's own key") {
         CurveEnds self{host.curve_public(), host.curve_public()};
-        attempt(host, {Door(insider, {host.node_key(), 1, 1}).hello(self), data}, DoorRefusal::duplicate);
+        attempt(host, {Door(insider(host.node_key()), {host.node_key(), 1, 1}).hello(self), data},
+                DoorRefusal::duplicate);
     }
     SUBCASE("again and again") {
         for (int count = 0; count < 3; ++count) attempt(outsider, {Bytes(100, 'x')}, DoorRefusal::malformed);
@@ -220,14 +233,14 @@ TEST_CASE("a member that skips the last step of the door is not heard") {
     const auto& host = town.host.identity;
     auto member = Identity::generate();
     const CurveEnds ends{member.curve_public(), host.curve_public()};
-    Door door(town.mesh.secret, {member.node_key(), 1, 1});
+    Door door(town.mesh.member(member.node_key()), {member.node_key(), 1, 1});
     Stranger stranger;
     stranger.use_curve(member, host.curve_public());
     stranger.socket.connect(town.endpoint);
     stranger.say(door.hello(ends));
     std::optional<Bytes> welcome;
     REQUIRE(town.mesh.run_until([&] { return (welcome = stranger.hear()).has_value(); }));
-    CHECK(welcome->size() == welcome_bytes);
+    CHECK(welcome->size() == welcome_bytes + 1 + certificate_bytes);
     Bytes data(1, char(FrameKind::data));
     stranger.say(data + "too early");
     REQUIRE(town.run_until_refused(DoorRefusal::no_proof));
@@ -241,7 +254,7 @@ TEST_CASE("a member that speaks outside the grammar loses its link, and only its
                                Bytes(5, char(FrameKind::alive)), Bytes(9, char(FrameKind::alive))}) {
         auto member = Identity::generate();
         const CurveEnds ends{member.curve_public(), host.curve_public()};
-        Door door(town.mesh.secret, {member.node_key(), 1, 1});
+        Door door(town.mesh.member(member.node_key()), {member.node_key(), 1, 1});
         Stranger stranger;
         stranger.use_curve(member, host.curve_public());
         stranger.socket.connect(town.endpoint);
@@ -385,7 +398,7 @@ TEST_CASE("bogus beacons are ignored, and neither remembered nor answered") {
     to.sin_family = AF_INET;
     to.sin_port = htons(town.host.transport->port());
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    auto foreign = MeshSecret::generate();
+    auto foreign = MeshSecret::generate(NodeKey{});
     std::array<std::uint8_t, 2000> noise{};
     for (int count = 0; count < 100000; ++count) {
         std::size_t size = beacon_bytes;

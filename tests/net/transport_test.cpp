@@ -260,13 +260,14 @@ TEST_CASE("a port that is taken, or options that make no sense, are faults") {
     auto& first = mesh.add(loopback_options());
     auto options = loopback_options();
     options.listen_port = first.transport->port();
-    auto taken = Transport::open(options, Identity::generate(), mesh.secret);
+    const auto late = Identity::generate();
+    auto taken = Transport::open(options, late, mesh.member(late.node_key()));
     REQUIRE(!taken);
     CHECK(taken.fault().code == FaultCode::not_available);
     auto refused = [&](auto change) {
         auto wrong = loopback_options();
         change(wrong);
-        return !Transport::open(wrong, Identity::generate(), mesh.secret);
+        return !Transport::open(wrong, late, mesh.member(late.node_key()));
     };
     CHECK(refused([](auto& wrong) { wrong.listen_address = "not-an-address"; }));
     CHECK(refused([](auto& wrong) { wrong.listen_address = "203.0.113.77"; }));
@@ -277,6 +278,39 @@ TEST_CASE("a port that is taken, or options that make no sense, are faults") {
     CHECK(refused([](auto& wrong) { wrong.heartbeat_ms = Milliseconds(0); }));
     CHECK(refused([](auto& wrong) { wrong.redial_ms_max = Milliseconds(1); }));
     CHECK(refused([](auto& wrong) { wrong.discovery_port = 0; }));
+}
+
+TEST_CASE("a link ends when the certificate of a peer does, and does not come back") {
+    SmallMesh mesh;
+    auto& stays = mesh.add(loopback_options());
+    const auto identity = Identity::generate();
+    const auto now_s =
+        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch());
+    const auto own = mesh.invitation({.role = Role::reader, .expires_s = std::uint64_t(now_s.count()) + 3})
+                         .admit(identity.node_key());
+    auto& guest = mesh.add(loopback_options(), identity, own);
+    REQUIRE(mesh.run_until([&] { return mesh.full(); }));
+    const auto links = stays.transport->links();
+    REQUIRE(links.size() == 1);
+    CHECK(links[0].terms.role == Role::reader);
+    REQUIRE(mesh.run_until([&] { return stays.downs == 1 && guest.downs == 1; }));
+    REQUIRE(mesh.run_until([&] { return stays.transport->door().refused_for(DoorRefusal::expired) >= 1; }));
+    CHECK(stays.ups == 1);
+    CHECK(guest.ups == 1);
+}
+
+TEST_CASE("an invitation for one node lets one in, again and again, and no second") {
+    SmallMesh mesh;
+    auto& host = mesh.add(loopback_options());
+    const auto code = mesh.invitation({.uses = 1});
+    const auto first = Identity::generate(), second = Identity::generate();
+    auto& guest = mesh.add(loopback_options(), first, code.admit(first.node_key()));
+    REQUIRE(mesh.run_until([&] { return host.has(guest) && guest.has(host); }));
+    auto& late = mesh.add(loopback_options(), second, code.admit(second.node_key()));
+    REQUIRE(mesh.run_until([&] { return host.transport->door().refused_for(DoorRefusal::used_up) >= 1; }));
+    CHECK(!host.has(late));
+    guest.transport->disconnect(host.key(), "for a moment");
+    REQUIRE(mesh.run_until([&] { return host.ups >= 2 && host.has(guest); }));
 }
 
 TEST_CASE("nodes of two meshes on one beacon port do not see each other") {

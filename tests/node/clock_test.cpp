@@ -20,7 +20,7 @@ class Wild {
         options.discovery = false;
         options.links_on_demand = true;
         options.static_peers = code->addresses;
-        auto opened = net::Transport::open(options, identity_, code->mesh);
+        auto opened = net::Transport::open(options, identity_, code->admit(identity_.node_key()));
         REQUIRE(opened);
         transport_ = std::move(*opened);
     }

@@ -1,6 +1,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sys/stat.h>
+#include <thread>
 
 #include "tests/node/pair.hpp"
 #include "tests/temporary_directory.hpp"
@@ -65,7 +66,7 @@ TEST_CASE("a mesh is made and joined without opening") {
     CHECK(a.id() != b.id());
 
     std::error_code error;
-    Node::join(scratch / "c", "starling1-nonsense", error);
+    Node::join(scratch / "c", "starling2-nonsense", error);
     CHECK(error == Errc::join_code_malformed);
     CHECK_FALSE(std::filesystem::exists(scratch / "c"));
     const auto other = Node::create_mesh(scratch / "other", error);
@@ -76,6 +77,147 @@ TEST_CASE("a mesh is made and joined without opening") {
     CHECK(code_of([&] { Node::open(options); }) == Errc::mesh_differs);
     options.mesh = other;
     CHECK(Node::open(options));
+}
+
+TEST_CASE("admins invite, with the role and the end they say, and nobody else does") {
+    const testing::TemporaryDirectory scratch;
+    const auto founder = lone();
+    CHECK(founder.status().standing.role == Role::admin);
+    CHECK(founder.status().standing.expires_s == 0);
+    const auto join = [&](const char* name, const Invitation& invitation) {
+        Node::join(scratch / name, founder.invite(invitation));
+        return Node::open(in(scratch / name));
+    };
+    const auto admin = join("admin", {.role = Role::admin, .valid_for = 1h});
+    const auto keeper = join("keeper", {});
+    CHECK(admin.status().standing.role == Role::admin);
+    CHECK(keeper.status().standing.role == Role::keeper);
+    CHECK(code_of([&] { (void)keeper.join_code(); }) == Errc::not_admin);
+    std::error_code error;
+    CHECK(keeper.invite({}, error).empty());
+    CHECK(error == Errc::not_admin);
+
+    // What an admin grants ends no later than it does itself.
+    CHECK(code_of([&] { (void)admin.invite({}); }) == Errc::invalid_argument);
+    CHECK(code_of([&] { (void)admin.invite({.valid_for = 2h}); }) == Errc::invalid_argument);
+    CHECK(code_of([&] { (void)founder.invite({.valid_for = -1s}); }) == Errc::invalid_argument);
+    CHECK(code_of([&] { (void)founder.invite({.role = Role(9)}); }) == Errc::invalid_argument);
+    auto options = quiet();
+    options.mesh = admin.invite({.role = Role::writer, .valid_for = 10min});
+    const auto writer = Node::open(options);
+    CHECK(writer.status().standing.role == Role::writer);
+    writer.counter("x").add(1);
+    CHECK(founder.wait_until(writer.version(), patience));
+    CHECK(keeper.wait_until(writer.version(), patience));
+    const auto seen = [&] {  // figures of links come a little later
+        for (const auto& peer : founder.peers())
+            if (peer.id == writer.id() && peer.standing.role == Role::writer) return true;
+        return false;
+    };
+    const auto until = std::chrono::steady_clock::now() + patience;
+    while (!seen() && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(10ms);
+    CHECK(seen());
+}
+
+TEST_CASE("a reader receives, and its own writes are refused before they take a dot") {
+    const auto founder = lone();
+    auto options = quiet();
+    options.mesh = founder.invite({.role = Role::reader});
+    const auto reader = Node::open(options);
+    founder.counter("x").add(3);
+    REQUIRE(reader.wait_until(founder.version(), patience));
+    CHECK(reader.counter("x").value() == 3);
+    CHECK(code_of([&] { reader.counter("x").add(1); }) == Errc::role_forbids);
+    CHECK(code_of([&] { reader.transact([](auto&) {}); }) == Errc::role_forbids);
+    CHECK(reader.version() == founder.version());
+}
+
+TEST_CASE("joining again renews what a node is, and takes nothing away") {
+    const testing::TemporaryDirectory scratch;
+    (void)Node::create_mesh(scratch / "a");
+    const auto a = Node::open(in(scratch / "a"));
+    const auto role_of = [&] { return Node::open(in(scratch / "b")).status().standing; };
+    Node::join(scratch / "b", a.invite({.role = Role::writer, .valid_for = 1h}));
+    const auto first = role_of();
+    CHECK(first.role == Role::writer);
+    CHECK(first.expires_s > 0);
+    Node::join(scratch / "b", a.invite({.role = Role::reader, .valid_for = 1h}));
+    CHECK(role_of().role == Role::writer);
+    Node::join(scratch / "b", a.invite({.role = Role::keeper}));
+    CHECK(role_of().role == Role::keeper);
+    CHECK(role_of().expires_s == 0);
+
+    const auto brief = a.invite({.valid_for = 1s});
+    std::this_thread::sleep_for(1100ms);
+    CHECK(code_of([&] { Node::join(scratch / "c", brief); }) == Errc::join_code_expired);
+    Node::join(scratch / "b", brief);  // a member keeps what it has
+    CHECK(role_of().role == Role::keeper);
+}
+
+TEST_CASE("sealed keys are opened by what sealed them alone, and nothing on the disk gives them away") {
+    const testing::TemporaryDirectory scratch;
+    (void)Node::create_mesh(scratch / "d");
+    const auto slurp = [](const std::filesystem::path& path) {
+        std::ifstream file(path, std::ios::binary);
+        return std::string(std::istreambuf_iterator<char>(file), {});
+    };
+    std::vector<std::string> secrets;
+    for (const char* name : {"d/node.key", "d/mesh.key", "d/admin.key"}) {
+        const auto line = slurp(scratch / name);
+        secrets.push_back(line.substr(line.find(' ') + 1, 64));  // the first 32 bytes of each are secret
+    }
+    auto options = in(scratch / "d");
+    const auto id = Node::open(options).id();
+
+    options.unlock.passphrase = "murmuration";
+    CHECK(Node::open(options).id() == id);
+    CHECK(Node::open(options).id() == id);
+    for (const auto& file : std::filesystem::recursive_directory_iterator(scratch / "d")) {
+        if (!file.is_regular_file()) continue;
+        const auto bytes = slurp(file.path());
+        for (const auto& secret : secrets) {
+            std::string raw;
+            for (std::size_t at = 0; at < secret.size(); at += 2)
+                raw += char(std::stoi(secret.substr(at, 2), nullptr, 16));
+            CHECK(bytes.find(secret) == std::string::npos);
+            CHECK(bytes.find(raw) == std::string::npos);
+        }
+        CHECK(bytes.find("murmuration") == std::string::npos);
+    }
+    options.unlock.passphrase = "murmurations";
+    CHECK(code_of([&] { Node::open(options); }) == Errc::key_sealed);
+    options.unlock.passphrase.clear();
+    CHECK(code_of([&] { Node::open(options); }) == Errc::key_sealed);
+    options.unlock.key.emplace().fill(7);
+    CHECK(code_of([&] { Node::open(options); }) == Errc::key_sealed);
+    CHECK(code_of([&] { Node::join(scratch / "d", Node::create_mesh(scratch / "e")); }) == Errc::key_sealed);
+    options.unlock = {.passphrase = std::string(2000, 'x')};
+    CHECK(code_of([&] { Node::open(options); }) == Errc::invalid_argument);
+    CHECK(Node::check_store(scratch / "d"));  // needs no key
+}
+
+TEST_CASE("keys may be sealed by a key of the application, from the start") {
+    const testing::TemporaryDirectory scratch;
+    Unlock unlock;
+    unlock.key.emplace().fill(9);
+    const auto code = Node::create_mesh(scratch / "a", unlock);
+    Node::join(scratch / "b", code, unlock);
+    for (const char* name : {"a", "b"}) {
+        auto options = in(scratch / name);
+        CHECK(code_of([&] { Node::open(options); }) == Errc::key_sealed);
+        options.unlock = unlock;
+        CHECK(Node::open(options));
+        (*options.unlock.key)[0] ^= 1;
+        CHECK(code_of([&] { Node::open(options); }) == Errc::key_sealed);
+        options.unlock = {.passphrase = "x"};
+        CHECK(code_of([&] { Node::open(options); }) == Errc::key_sealed);
+    }
+    // A key of another directory's, sealed with the same key, is still another node's; a swapped one is none.
+    std::filesystem::copy_file(scratch / "a/mesh.key", scratch / "a/node.key",
+                               std::filesystem::copy_options::overwrite_existing);
+    auto options = in(scratch / "a");
+    options.unlock = unlock;
+    CHECK(code_of([&] { Node::open(options); }) == Errc::key_malformed);
 }
 
 TEST_CASE("addresses in a join code are kept") {
@@ -93,7 +235,7 @@ TEST_CASE("damaged, exposed and unusable files are named errors") {
     {
         const auto node = Node::open(in(scratch / "d"));
     }
-    for (const char* file : {"d/node.key", "d/mesh.key"}) {
+    for (const char* file : {"d/node.key", "d/mesh.key", "d/node.cert", "d/admin.key"}) {
         const auto path = scratch / file;
         const auto saved = scratch / "saved";
         std::filesystem::copy_file(path, saved);

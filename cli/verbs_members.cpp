@@ -1,0 +1,100 @@
+// Who is in a mesh: making one, joining one, inviting.
+#include <iostream>
+#include <memory>
+#include <unistd.h>
+
+#include <starling/starling.hpp>
+
+#include "cli/exit_codes.hpp"
+#include "cli/messages.hpp"
+#include "cli/node_report.hpp"
+#include "cli/passphrase.hpp"
+#include "cli/qr.hpp"
+#include "cli/verbs.hpp"
+
+namespace starling::cli {
+namespace {
+
+/// For a person at a terminal, who may want to show it to a camera, as a QR code as well.
+void print_code(const std::string& code, bool qr) {
+    std::cout << code << '\n';
+    if (!qr) return;
+    if (const auto drawn = qr_of(code)) {
+        std::cout << *drawn;
+    } else {
+        std::cerr << "starling: the code is too long for a QR code\n";
+    }
+}
+
+int run_init(const Invocation& invocation, const std::string& passphrase_file) {
+    try {
+        const std::string code = Node::create_mesh(invocation.directory, unlock_from(passphrase_file));
+        if (invocation.json) {
+            std::cout << to_line({{"dir", invocation.directory}, {"join_code", code}});
+        } else {
+            print_code(code, false);
+        }
+        return exit_ok;
+    } catch (const Error& error) {
+        return complain(error);
+    }
+}
+
+int run_join(const Invocation& invocation, const std::string& code, const std::string& passphrase_file) {
+    try {
+        Node::join(invocation.directory, code, unlock_from(passphrase_file));
+        if (invocation.json) std::cout << to_line({{"dir", invocation.directory}, {"joined", true}});
+        return exit_ok;
+    } catch (const Error& error) {
+        return complain(error);
+    }
+}
+
+void add_invite(CLI::App& app, Invocation& invocation) {
+    struct Given {
+        std::string role = "keeper";
+        std::uint64_t valid_s = 0;
+        std::uint16_t uses = 0;
+        bool qr = false;
+    };
+    auto given = std::make_shared<Given>();
+    CLI::App& invite = add_verb(app, invocation, "invite", "Print a join code for other nodes; admins can");
+    invite.add_option("--role", given->role, "What they will be: reader, writer, keeper (default) or admin")
+        ->check(CLI::IsMember({"reader", "writer", "keeper", "admin"}));
+    const std::map<std::string, std::uint64_t> units{{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
+    invite
+        .add_option("--expires", given->valid_s, "When it is over, and who joined with it is out: 90s, 15m, 12h, 30d")
+        ->transform(CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::UNIT_REQUIRED));
+    invite.add_option("--uses", given->uses, "How many nodes should join with it, as far as one node can count them");
+    invite.add_flag("--qr", given->qr, "Draw it as a QR code too (without --json)");
+    invite.callback([&invocation, given] {
+        invocation.run = [&invocation, given] {
+            Json request{{"op", "invite"}, {"role", given->role}, {"uses", given->uses}};
+            if (given->valid_s > 0) request["valid_s"] = given->valid_s;
+            return ask(invocation, std::move(request),
+                       [given](const Json& answer) { print_code(answer["join_code"].get<std::string>(), given->qr); });
+        };
+    });
+}
+
+}  // namespace
+
+void add_member_verbs(CLI::App& app, Invocation& invocation) {
+    CLI::App& init = add_verb(app, invocation, "init", "Make a mesh in a directory and print a join code");
+    init.footer("Whoever has the code can join. The directory's admin.key founds the mesh: keep a copy of it.");
+    auto seal = std::make_shared<std::string>();
+    add_passphrase_option(init, *seal);
+    init.callback(
+        [&invocation, seal] { invocation.run = [&invocation, seal] { return run_init(invocation, *seal); }; });
+
+    auto code = std::make_shared<std::string>();
+    CLI::App& join = add_verb(app, invocation, "join", "Make a directory belong to the mesh of a join code");
+    join.add_option("CODE", *code, "What 'starling init' or 'starling invite' printed")->required();
+    add_passphrase_option(join, *seal);
+    join.callback([&invocation, code, seal] {
+        invocation.run = [&invocation, code, seal] { return run_join(invocation, *code, *seal); };
+    });
+    add_invite(app, invocation);
+}
+
+}  // namespace starling::cli

@@ -1,0 +1,35 @@
+// Who belongs to a mesh, and as what. The node that founds a mesh is its first admin; admins invite, with a join code,
+// and whoever joins shows by its certificate what it is, to any member and without a server.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+namespace starling {
+
+/// Each may do what those before it may.
+enum class Role : std::uint8_t {
+    reader = 1,  ///< receives everything; this node's own writes throw Errc::role_forbids
+    writer = 2,  ///< writes
+    keeper = 3,  ///< serves whole states to those who were away for long
+    admin = 4,   ///< invites
+};
+
+/// What an invitation grants.
+struct Invitation {
+    Role role = Role::keeper;
+    /// After this, nobody joins with it, and links of those who did are closed: by the clocks of their peers. 0: it has
+    /// no end, and neither have they.
+    std::chrono::seconds valid_for{0};
+    /// How many nodes should join with it; 0: any number. Best effort: each node counts those it was linked with since
+    /// it was opened, so that nodes that never meet may together let in more.
+    std::uint16_t uses = 0;
+};
+
+/// What a node is, as its certificate says.
+struct Standing {
+    Role role = Role::keeper;
+    std::int64_t expires_s = 0;  ///< since 1970; 0: never
+};
+
+}  // namespace starling
