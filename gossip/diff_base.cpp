@@ -11,9 +11,6 @@ namespace {
 
 constexpr std::size_t staged_runs_named_max = 16'384;    // at most some 20 bytes each
 constexpr std::size_t staged_origins_named_max = 4'096;  // and 48 for each replica
-constexpr std::size_t base_lines_max = 4'096;            // in one message, at most some 50 bytes each
-constexpr std::size_t base_part_lines = 8'192;           // likewise: 10 bytes, and 34 a node
-constexpr std::size_t bases_lines_max = 1 << 21;         // of bases that come in parts, together
 
 /// As many as fit a message; those that are not named are sent again.
 LiveDots dots_of(const std::map<Dot, LooseEntry>& entries) {
@@ -35,13 +32,13 @@ LiveDots dots_of(const std::map<Dot, LooseEntry>& entries) {
 /// in parts.
 void DiffSessions::open(Session& session) {
     DiffOpen open{session.id, session.nonce, {}, dots_of(staged_)};
-    if (session.base.size() <= base_lines_max) {
+    if (session.base.size() <= limits_.diff_open_lines_max) {
         open.base = session.base;
         return host_.send(session.peer, open);
     }
     if (session.base_parts == 0) {
         auto untold = host_.untold(session.peer);
-        if (!untold || untold->size() > base_lines_max) return send_base_part(session);
+        if (!untold || untold->size() > limits_.diff_open_lines_max) return send_base_part(session);
         open.base = std::move(*untold);
     }
     open.base_hash = session.base_hash;
@@ -51,7 +48,7 @@ void DiffSessions::open(Session& session) {
 void DiffSessions::send_base_part(Session& session) {
     DiffBase part{session.id, session.base_parts++, {}};
     auto line = session.base_sent ? session.base.upper_bound(*session.base_sent) : session.base.begin();
-    for (; line != session.base.end() && part.lines.size() < base_part_lines; ++line)
+    for (; line != session.base.end() && part.lines.size() < limits_.diff_base_part_lines; ++line)
         part.lines.insert(part.lines.end(), *line);
     session.base_sent = std::prev(line)->first;
     host_.send(session.peer, part);
@@ -63,7 +60,7 @@ void DiffSessions::on_base(const NodeKey& peer, DiffBase part, std::uint64_t now
     if (part.number < base.parts) return;  // a second copy
     std::size_t held = part.lines.size();
     for (const auto& [of, other] : bases_) held += other.lines.size();
-    if (part.number != base.parts || held > bases_lines_max || part.lines.empty()) {
+    if (part.number != base.parts || held > limits_.diff_base_lines_max || part.lines.empty()) {
         bases_.erase(peer);
         return host_.send(peer, DiffEnd{part.session, DiffEndReason::failed});
     }
@@ -84,8 +81,9 @@ std::optional<Version> DiffSessions::base_of(const NodeKey& peer, const DiffOpen
     return host_.heard(peer, open.base, *open.base_hash);
 }
 
-/// The next part, or when the answerer has all of them, the open.
+/// The next part, or when the answerer has all of them, the open. Who sends parts of its own has them.
 void DiffSessions::base_acked(Session& session, const DiffAck& ack) {
+    if (!session.in.parts.empty()) return;
     if (ack.number != session.base_acked || ack.number >= session.base_parts) return;
     ++session.base_acked;
     if (*session.base_sent == session.base.rbegin()->first) return open(session);
@@ -93,8 +91,9 @@ void DiffSessions::base_acked(Session& session, const DiffAck& ack) {
 }
 
 /// The answerer does not know the base by what it was told; it was not sent in parts yet.
-bool DiffSessions::may_send_base(const Session& session) {
-    return session.asker && session.base_parts == 0 && session.base.size() > base_lines_max;
+bool DiffSessions::may_send_base(const Session& session) const {
+    return session.asker && session.base_parts == 0 && session.in.parts.empty() &&
+           session.base.size() > limits_.diff_open_lines_max;
 }
 
 }  // namespace starling::gossip

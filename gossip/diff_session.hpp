@@ -133,7 +133,7 @@ class DiffSessions {
     void open(Session& session);
     void send_base_part(Session& session);
     void base_acked(Session& session, const DiffAck& ack);
-    static bool may_send_base(const Session& session);
+    bool may_send_base(const Session& session) const;
     std::optional<crdt::Version> base_of(const crdt::NodeKey& peer, const DiffOpen& open);
     Session* find(const crdt::NodeKey& peer, std::uint64_t id);
     Session* find(const crdt::NodeKey& peer, std::uint64_t id, bool asker, std::uint64_t now_us);

@@ -130,6 +130,9 @@ class Story {
         limits.log_bytes_max = 4096;  // so that the log ends soon and diffs are needed
         limits.waiting_bytes_max = 4096;
         limits.diff_part_bytes_max = 256;
+        limits.diff_open_lines_max = 1;  // so that bases go in parts
+        limits.diff_base_part_lines = 1;
+        limits.diff_base_lines_max = 4;
         limits.hello_lines_max = 2;  // so that ranges are compared
         limits.quiet_rises_max = 2;
         limits.numbered_lives_max = 4;

@@ -1,0 +1,127 @@
+// Members that lie about long versions: what they say costs a node neither its life nor much of its time and memory.
+#include <doctest/doctest.h>
+
+#include "gossip/version_ranges.hpp"
+#include "gossip/wire.hpp"
+#include "tests/gossip/fixture.hpp"
+
+using namespace starling;
+using namespace starling::crdt;
+using namespace starling::gossip;
+using namespace starling::testing;
+
+namespace {
+
+/// A node, and members of the mesh that say to it whatever a test wants.
+class Victim {
+  public:
+    explicit Victim(Limits limits = {}, NodeKey key = {5}) : peer_({0, key, limits, {}, [this] { return ++draw_; }}) {}
+
+    void link(const NodeKey& liar) {
+        links_[liar] = {};
+        handle(LinkUp{liar});
+    }
+    void say(const NodeKey& liar, const Message& message) {
+        handle(Received{liar, encode(0, message, links_[liar].out)});
+    }
+    void pass(std::uint64_t us) {
+        now_us_ += us;
+        handle(Tick{});
+    }
+    void handle(const Input& input) {
+        now_us_ += 1'000;
+        heard.clear();
+        const auto effects = peer_.handle(input, {now_us_, now_us_});
+        for (const auto& send : effects.sends) {
+            auto message = decode(0, send.bytes, links_[send.peer].in);
+            REQUIRE(message);
+            heard.push_back(std::move(*message));
+        }
+        for (const auto& disconnect : effects.disconnect) disconnected.push_back(disconnect);
+        peer_.check();
+    }
+    /// Of what was said in answer to the last input.
+    template <class Kind>
+    std::size_t count() const {
+        return std::size_t(std::count_if(heard.begin(), heard.end(),
+                                         [](const auto& message) { return std::holds_alternative<Kind>(message); }));
+    }
+    template <class Kind>
+    Kind one() const {
+        REQUIRE(count<Kind>() == 1);
+        for (const auto& message : heard) {
+            if (const auto* it = std::get_if<Kind>(&message)) return *it;
+        }
+        return {};
+    }
+    peer::Peer& operator*() { return peer_; }
+    peer::Peer* operator->() { return &peer_; }
+
+    std::vector<Message> heard;  ///< to all
+    std::vector<Disconnect> disconnected;
+
+  private:
+    struct Wire {
+        RefSender out;
+        RefReceiver in;
+    };
+    std::map<NodeKey, Wire> links_;
+    std::uint64_t draw_ = 0, now_us_ = 1'000'000;
+    peer::Peer peer_;
+};
+
+/// Changesets of so many lives, one each, in a chain.
+Changesets of_lives(const NodeKey& node, std::uint64_t many) {
+    Changesets message;
+    std::optional<Dot> before;
+    for (Life life = 1; life <= many; ++life) {
+        Changeset changeset;
+        changeset.origin = {node, life};
+        changeset.first = changeset.count = changeset.depth = 1;
+        if (before) changeset.deps = {*before};
+        changeset.body = encode_body(changeset, Body{});
+        before = Dot{changeset.origin, 1};
+        message.changesets.push_back(std::move(changeset));
+    }
+    return message;
+}
+
+Version lines_of(const NodeKey& node, std::uint64_t many) {
+    Version lines;
+    for (Life life = 1; life <= many; ++life) lines[{node, life}] = 1;
+    return lines;
+}
+
+/// Bases of more than four lines go in parts of two.
+Limits short_bases() {
+    Limits limits;
+    limits.diff_open_lines_max = 4;
+    limits.diff_base_part_lines = 2;
+    return limits;
+}
+
+/// A matching that is given up: the victim is to ask for a state diff.
+const Ranges far_ahead{1, 0, GaveUp::no, {}, {}, RangesHead{1, {3, 4}, {}, 0, {5, 6}, 1'000'000}};
+
+}  // namespace
+
+TEST_CASE("parts of the answer in the middle of the base, and then its acknowledgement") {
+    const NodeKey liar{9};
+    Victim victim(short_bases());
+    victim.link(liar);
+    victim.say(liar, of_lives({7}, 8));
+    victim.say(liar, far_ahead);
+    const auto session = victim.one<DiffOpen>().session;
+    victim.say(liar, DiffEnd{session, DiffEndReason::unknown_base});
+    CHECK(victim.one<DiffBase>().lines.size() == 2);
+    DiffPart part;
+    part.session = session;
+    part.last = true;
+    victim.say(liar, part);
+    CHECK(victim.count<DiffPart>() == 1);  // applied, and answered
+    victim.say(liar, DiffAck{session, false, 0});
+    CHECK(victim.heard.empty());
+    victim.say(liar, DiffEnd{session, DiffEndReason::unknown_base});
+    CHECK(victim.count<DiffBase>() == 0);
+    CHECK(victim.disconnected.empty());
+}
