@@ -105,6 +105,32 @@ const Ranges far_ahead{1, 0, GaveUp::no, {}, {}, RangesHead{1, {3, 4}, {}, 0, {5
 
 }  // namespace
 
+TEST_CASE("a range that asks is answered as far as the message has room, whatever came with it") {
+    constexpr std::uint64_t many = 30'000;
+    State state;
+    for (std::uint64_t number = 0; number < many; ++number)
+        state.raise(ReplicaId{{std::uint8_t(number % 7)}, number}, 1 + number % 5, 1);
+    const Origins none;
+    const Seqs now(true);
+    const PinnedVersion pinned(state, none, now);
+    CHECK(pinned.lines_in({}, 10).size() == 10);
+    CHECK(pinned.lines_in({{{6}, many - 20}, {}}, many).size() == 3);
+    for (const std::uint64_t each : {0, 1, 2, 3, 40}) {  // which of them the other has
+        CAPTURE(each);
+        Version theirs, missing;
+        std::uint64_t number = 0;
+        for (const auto& [id, seq] : state.version()) {
+            const bool has = each != 0 && number++ % each == 0;
+            (has ? theirs : missing)[id] = seq;
+        }
+        const auto answer = answer_ranges(pinned, {{{}, true, 0}}, theirs);
+        REQUIRE(answer.ranges.size() == (each == 1 ? 0 : 1));
+        if (each != 1) missing.erase(missing.lower_bound(answer.ranges[0].ids.from), missing.end());
+        CHECK(answer.lines == missing);
+        CHECK(missing.size() * 12 >= (each == 1 ? 0 : ranges_bytes - 500));
+    }
+}
+
 TEST_CASE("parts of the answer in the middle of the base, and then its acknowledgement") {
     const NodeKey liar{9};
     Victim victim(short_bases());
