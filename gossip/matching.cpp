@@ -39,6 +39,7 @@ void Engine::give_numbers_back() {
         link.greeted = link.lost_track = link.demoted = false;
         link.past.reset();
         link.bookmark = {};
+        link.behind.clear();
         link.stops.clear();
         link.unacked.clear();
         link.unacked_bytes = 0;

@@ -105,6 +105,22 @@ const Ranges far_ahead{1, 0, GaveUp::no, {}, {}, RangesHead{1, {3, 4}, {}, 0, {5
 
 }  // namespace
 
+TEST_CASE("lives that were only claimed keep no numbers once these are given back") {
+    const NodeKey liar{9};
+    Limits limits;
+    limits.numbered_lives_max = 100;
+    Victim victim(limits);
+    victim.link(liar);
+    victim.say(liar, of_lives({7}, 1));
+    Hello hello{1, lines_of({8}, 300), {}, 0, {7, 1}};
+    victim.say(liar, hello);
+    CHECK(victim.count<Pull>() == 1);  // which is never answered
+    for (int i = 0; i < 20; ++i) {
+        victim.pass(limits.pull_timeout_us / 4);
+        CHECK(victim->status().numbered_lives <= 2);
+    }
+}
+
 TEST_CASE("a range that asks is answered as far as the message has room, whatever came with it") {
     constexpr std::uint64_t many = 30'000;
     State state;
