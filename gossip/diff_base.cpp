@@ -1,5 +1,6 @@
 // How a session of the state diff begins: the asker's base, which may be long, comes to the answerer.
 #include <algorithm>
+#include <set>
 
 #include "gossip/diff_session.hpp"
 
@@ -38,7 +39,10 @@ void DiffSessions::open(Session& session) {
     }
     if (session.base_parts == 0) {
         auto untold = host_.untold(session.peer);
-        if (!untold || untold->size() > limits_.diff_open_lines_max) return send_base_part(session);
+        if (!untold || untold->size() > limits_.diff_open_lines_max) {
+            if (session.base.size() > limits_.diff_base_lines_max) return fail(session, session.begun_us);
+            return send_base_part(session);
+        }
         open.base = std::move(*untold);
     }
     open.base_hash = session.base_hash;
@@ -54,26 +58,43 @@ void DiffSessions::send_base_part(Session& session) {
     host_.send(session.peer, part);
 }
 
+/// Other peers are served, or send their bases, as many as may.
+bool DiffSessions::crowded(const NodeKey& peer) const {
+    std::set<NodeKey> others;
+    for (const auto& [name, session] : served_) others.insert(name.first);
+    for (const auto& [of, base] : bases_) others.insert(of);
+    others.erase(peer);
+    return others.size() >= limits_.diffs_served_max;
+}
+
+/// Where both ask each other, the smaller key's session stands.
+bool DiffSessions::own_stands(const NodeKey& peer) const {
+    return asking(peer) && asked_->in.parts.empty() && self_ < peer;
+}
+
 void DiffSessions::on_base(const NodeKey& peer, DiffBase part, std::uint64_t now_us) {
-    auto& base = bases_.try_emplace(peer, Base{part.session}).first->second;
-    if (base.session != part.session) base = Base{part.session};
+    if (crowded(peer) || own_stands(peer)) {
+        bases_.erase(peer);
+        return host_.send(peer, DiffEnd{part.session, DiffEndReason::busy});
+    }
+    auto& base = bases_.try_emplace(peer, Base{part.session, now_us}).first->second;
+    if (base.session != part.session) base = Base{part.session, now_us};
     if (part.number < base.parts) return;  // a second copy
-    std::size_t held = part.lines.size();
-    for (const auto& [of, other] : bases_) held += other.lines.size();
-    if (part.number != base.parts || held > limits_.diff_base_lines_max || part.lines.empty()) {
+    const bool fits = base.lines.size() + part.lines.size() <= limits_.diff_base_lines_max;
+    if (part.number != base.parts || !fits || part.lines.empty()) {
         bases_.erase(peer);
         return host_.send(peer, DiffEnd{part.session, DiffEndReason::failed});
     }
     ++base.parts;
-    base.deadline_us = now_us + limits_.diff_timeout_us;
+    base.deadline_us = std::min(now_us + limits_.diff_timeout_us, base.begun_us + limits_.diff_session_us_max);
     base.lines.merge(part.lines);
     host_.send(peer, DiffAck{part.session, false, part.number});
 }
 
 /// What the asker's base is; nothing where it is not known here, or is not what was said.
 std::optional<Version> DiffSessions::base_of(const NodeKey& peer, const DiffOpen& open) {
-    if (!open.base_hash) return open.base;
     auto base = bases_.extract(peer);
+    if (!open.base_hash) return open.base;
     if (base && base.mapped().session == open.session) {
         if (version_hash(base.mapped().lines) != *open.base_hash) return {};
         return std::move(base.mapped().lines);
@@ -93,7 +114,7 @@ void DiffSessions::base_acked(Session& session, const DiffAck& ack) {
 /// The answerer does not know the base by what it was told; it was not sent in parts yet.
 bool DiffSessions::may_send_base(const Session& session) const {
     return session.asker && session.base_parts == 0 && session.in.parts.empty() &&
-           session.base.size() > limits_.diff_open_lines_max;
+           session.base.size() > limits_.diff_open_lines_max && session.base.size() <= limits_.diff_base_lines_max;
 }
 
 }  // namespace starling::gossip

@@ -128,13 +128,10 @@ void DiffSessions::ask(const NodeKey& peer, std::uint64_t now_us) {
 }
 
 void DiffSessions::on_open(const NodeKey& peer, const DiffOpen& open, std::uint64_t now_us) {
-    // Both ask each other: the smaller key's session stands.
-    if (asking(peer) && asked_->in.parts.empty()) {
-        if (self_ < peer) return host_.send(peer, DiffEnd{open.session, DiffEndReason::busy});
-        asked_.reset();
-    }
+    if (own_stands(peer)) return host_.send(peer, DiffEnd{open.session, DiffEndReason::busy});
+    if (asking(peer) && asked_->in.parts.empty()) asked_.reset();
     std::erase_if(served_, [&](const auto& s) { return s.first.first == peer; });  // a new session replaces the old
-    if (served_.size() >= limits_.diffs_served_max) return host_.send(peer, DiffEnd{open.session, DiffEndReason::busy});
+    if (crowded(peer)) return host_.send(peer, DiffEnd{open.session, DiffEndReason::busy});
     const auto base = base_of(peer, open);
     if (!base) return host_.send(peer, DiffEnd{open.session, DiffEndReason::unknown_base});
     auto& session =
@@ -312,6 +309,7 @@ void DiffSessions::finish(Session& session, const Version& base, const LiveDots&
 // --------------------------------------------------------------------------------------------------------------
 
 void DiffSessions::on_end(const NodeKey& peer, const DiffEnd& end, std::uint64_t now_us) {
+    std::erase_if(bases_, [&](const auto& base) { return base.first == peer && base.second.session == end.session; });
     auto* session = find(peer, end.session);
     if (session == nullptr) return;
     if (end.reason == DiffEndReason::unknown_base && may_send_base(*session)) return send_base_part(*session);
@@ -354,6 +352,9 @@ void DiffSessions::covered(const State& state) {
 
 void DiffSessions::check() const {
     STARLING_ASSERT(served_.size() <= limits_.diffs_served_max, "served sessions are bounded");
+    STARLING_ASSERT(bases_.size() <= limits_.diffs_served_max, "bases that come are bounded");
+    for (const auto& [peer, base] : bases_)
+        STARLING_ASSERT(base.parts > 0 && base.lines.size() <= limits_.diff_base_lines_max, "and each of them");
     std::size_t bytes = 0;
     for (const auto& [dot, entry] : staged_) bytes += entry_bytes(entry);
     STARLING_ASSERT(bytes == staged_bytes_, "the staging area knows its size");

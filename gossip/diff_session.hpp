@@ -49,8 +49,8 @@ crdt::Version version_of(const crdt::Difference& half);
 /// nothing came and no head is, say nothing: of many old lives there are few that say something. O(sent + live).
 void fill_in_equal(crdt::Difference& half, const crdt::Replica& replica);
 
-/// Invariants: at most one session is asked, at most `diffs_served_max` are served; staged entries stay within their
-/// bound and are dropped once the version covers them. Thread rule: the engine's.
+/// Invariants: at most one session is asked, at most `diffs_served_max` peers are served or send their bases; staged
+/// entries stay within their bound and are dropped once the version covers them. Thread rule: the engine's.
 class DiffSessions {
   public:
     DiffSessions(DiffHost& host, const Limits& limits, Counters& counters, const crdt::NodeKey& self)
@@ -85,6 +85,7 @@ class DiffSessions {
     /// A base on its way to this node.
     struct Base {
         std::uint64_t session;
+        std::uint64_t begun_us;
         std::uint64_t parts = 0;
         std::uint64_t deadline_us = 0;
         crdt::Version lines{};
@@ -134,6 +135,8 @@ class DiffSessions {
     void send_base_part(Session& session);
     void base_acked(Session& session, const DiffAck& ack);
     bool may_send_base(const Session& session) const;
+    bool crowded(const crdt::NodeKey& peer) const;
+    bool own_stands(const crdt::NodeKey& peer) const;
     std::optional<crdt::Version> base_of(const crdt::NodeKey& peer, const DiffOpen& open);
     Session* find(const crdt::NodeKey& peer, std::uint64_t id);
     Session* find(const crdt::NodeKey& peer, std::uint64_t id, bool asker, std::uint64_t now_us);

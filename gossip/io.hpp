@@ -117,12 +117,12 @@ struct Limits {
     std::size_t staged_bytes_max = 512 * 1024 * 1024;     ///< entries of unfinished diffs
     std::size_t frame_changesets_bytes_max = 512 * 1024;  ///< in one frame: of those that answer a pull, or gathered
     std::size_t unacked_bytes_max =
-        4 * 1024 * 1024;               ///< pushed to a link and not seen in its digests; past it the peer pulls
-    Inheritance inheritance;           ///< of trees that are new
-    std::size_t diffs_served_max = 2;  ///< sessions answered at a time
-    std::size_t diff_open_lines_max = 4'096;       ///< of a base in one message, at most some 50 bytes each
-    std::size_t diff_base_part_lines = 8'192;      ///< of a base in parts: 10 bytes each, and 34 a node
-    std::size_t diff_base_lines_max = 1 << 21;     ///< of bases that come in parts, together
+        4 * 1024 * 1024;                       ///< pushed to a link and not seen in its digests; past it the peer pulls
+    Inheritance inheritance;                   ///< of trees that are new
+    std::size_t diffs_served_max = 2;          ///< sessions answered at a time
+    std::size_t diff_open_lines_max = 4'096;   ///< of a base in one message, at most some 50 bytes each
+    std::size_t diff_base_part_lines = 8'192;  ///< of a base in parts: 10 bytes each, and 34 a node
+    std::size_t diff_base_lines_max = 1 << 22;     ///< of a base that comes in parts; some 100 bytes each meanwhile
     std::size_t diff_part_bytes_max = 192 * 1024;  ///< of one part of a diff, roughly
     std::size_t diff_parts_in_flight_max = 4;      ///< parts sent and not acknowledged
     std::uint64_t diff_retry_us = 500'000;         ///< after a busy or failed session, before the next with that peer

@@ -100,10 +100,70 @@ Limits short_bases() {
     return limits;
 }
 
+DiffBase part_of_base(const NodeKey& node, std::uint64_t number, std::uint64_t many = 4) {
+    return {2, number, lines_of({node[0], std::uint8_t(1 + number)}, many)};
+}
+
 /// A matching that is given up: the victim is to ask for a state diff.
 const Ranges far_ahead{1, 0, GaveUp::no, {}, {}, RangesHead{1, {3, 4}, {}, 0, {5, 6}, 1'000'000}};
 
 }  // namespace
+
+TEST_CASE("a base of an asker that would not be served is refused with its first part") {
+    Victim victim(short_bases());
+    const NodeKey askers[] = {{7}, {8}, {9}};
+    for (const auto& asker : askers) victim.link(asker);
+    for (const auto& asker : {askers[0], askers[1]}) {
+        victim.say(asker, part_of_base(asker, 0));
+        CHECK(victim.count<DiffAck>() == 1);
+    }
+    victim.say(askers[2], part_of_base(askers[2], 0));
+    CHECK(victim.one<DiffEnd>().reason == DiffEndReason::busy);
+    victim.say(askers[2], DiffOpen{4, 1, {}, {}});
+    CHECK(victim.one<DiffEnd>().reason == DiffEndReason::busy);
+    victim.say(askers[0], part_of_base(askers[0], 1));
+    CHECK(victim.count<DiffAck>() == 1);
+    victim.say(askers[0], DiffEnd{2, DiffEndReason::failed});  // it gave up
+    victim.say(askers[2], part_of_base(askers[2], 0));
+    CHECK(victim.count<DiffAck>() == 1);
+    // Of two that ask each other, the smaller key's session stands.
+    Victim asking(short_bases());
+    asking.link(askers[0]);
+    asking.say(askers[0], far_ahead);
+    CHECK(asking.count<DiffOpen>() == 1);
+    asking.say(askers[0], part_of_base(askers[0], 0));
+    CHECK(asking.one<DiffEnd>().reason == DiffEndReason::busy);
+}
+
+TEST_CASE("bases are bounded each for itself, in lines and in time") {
+    auto limits = short_bases();
+    limits.diff_base_lines_max = 6;
+    limits.diff_session_us_max = 20'000'000;
+    Victim victim(limits);
+    const NodeKey a{7}, b{8};
+    victim.link(a);
+    victim.link(b);
+    victim.say(a, part_of_base(a, 0));
+    CHECK(victim.count<DiffAck>() == 1);
+    victim.say(b, part_of_base(b, 0));
+    CHECK(victim.count<DiffAck>() == 1);
+    victim.say(b, part_of_base(b, 1));
+    CHECK(victim.one<DiffEnd>().reason == DiffEndReason::failed);
+    for (std::uint64_t number = 0; number < 3; ++number) {
+        victim.say(b, part_of_base(b, number, 1));
+        CHECK(victim.count<DiffAck>() == 1);
+        victim.pass(8'000'000);
+    }
+    victim.say(b, part_of_base(b, 3, 1));  // each part was in time, but not all of them
+    CHECK(victim.one<DiffEnd>().reason == DiffEndReason::failed);
+    // Who has too long a base itself does not send it in vain.
+    victim.link(a);
+    victim.say(a, of_lives({7}, 8));
+    victim.say(a, far_ahead);
+    victim.say(a, DiffEnd{victim.one<DiffOpen>().session, DiffEndReason::unknown_base});
+    CHECK(victim.count<DiffBase>() == 0);
+    CHECK(victim->counters().diffs_failed == 1);
+}
 
 TEST_CASE("lives that were only claimed keep no numbers once these are given back") {
     const NodeKey liar{9};
