@@ -105,6 +105,7 @@ struct Limits {
     std::size_t digest_rises_max = 8'192;             ///< more than a digest tells of are found by ranges
     std::size_t quiet_rises_max = 4'096;              ///< lives that a state diff raises one by one; more begin anew
     std::size_t numbered_lives_max = 16'384;          ///< numbers are given back when there are more
+    std::size_t link_numbers_max = 7 << 17;           ///< that this side of a link gives, before it begins anew
     std::uint64_t numbers_kept_us = 60'000'000;       ///< but not sooner after the last time, if links are not in step
     std::uint64_t matching_timeout_us = 5'000'000;    ///< without a message, the matching ends
     std::uint64_t hello_interval_us = 1'000'000;      ///< at most one request for a hello a link in this time

@@ -165,6 +165,27 @@ TEST_CASE("bases are bounded each for itself, in lines and in time") {
     CHECK(victim->counters().diffs_failed == 1);
 }
 
+TEST_CASE("a link whose numbers are used up is let go before its peer takes that for a breach") {
+    Limits limits;
+    limits.link_numbers_max = 10;
+    Victim victim(limits);
+    const NodeKey a{7}, b{8};
+    victim.link(a);
+    victim.say(a, of_lives({7}, 20));
+    victim.handle(LinkDown{a});
+    REQUIRE(victim.disconnected.empty());
+    victim.link(b);
+    CHECK(victim.one<Hello>().version.size() == 20);
+    REQUIRE(victim.disconnected.size() == 1);
+    CHECK(victim.disconnected[0].peer == b);
+    CHECK_FALSE(victim.disconnected[0].broke_protocol);
+    for (int i = 0; i < 3; ++i) {
+        victim.pass(limits.digest_idle_us);
+        CHECK(victim.heard.empty());  // no further number
+    }
+    CHECK(victim.disconnected.size() == 1);
+}
+
 TEST_CASE("lives that were only claimed keep no numbers once these are given back") {
     const NodeKey liar{9};
     Limits limits;
