@@ -76,10 +76,10 @@ PinnedVersion::PinnedVersion(const State& state, const Origins& origins, const S
         auto sum = of_now;
         origins_.each_of(key, [&](const ReplicaId& id, OriginId origin) {
             const auto now = state_.seen(id), then = seqs_.at(origins_, origin);
+            if (then == 0 && state_.knows(id)) --lines;  // also where nothing is there yet, as of a life that begins
             if (now == then) return;
             sum -= version_line_hash(id, now);
             sum += version_line_hash(id, then);
-            if (then == 0) --lines;
         });
         if (lines > 0) nodes_.push_back({key, lines, sum.low});
         lines_ += lines;

@@ -106,7 +106,9 @@ gossip::Message strange_message(Choices& choices) {
                 if (choices.flag()) range.ids.to = actor(choices.below(actors));
                 ranges.ranges.push_back(range);
             }
-            if (choices.flag())
+            if (choices.below(4) == 0) return ranges;  // what is said may be out of place
+            if (ranges.step == 0) ranges = {ranges.matching, 0, gossip::GaveUp::no, {}, {}};
+            if (ranges.step <= 1 && ranges.gave_up == gossip::GaveUp::no)
                 ranges.head = {choices.below(gossip::digest_numbers),
                                version_hash(version()),
                                {choices.number(), choices.number()},

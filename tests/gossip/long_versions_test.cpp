@@ -212,6 +212,10 @@ TEST_CASE("a range that asks is answered as far as the message has room, whateve
     const PinnedVersion pinned(state, none, now);
     CHECK(pinned.lines_in({}, 10).size() == 10);
     CHECK(pinned.lines_in({{{6}, many - 20}, {}}, many).size() == 3);
+    Origins numbered;
+    numbered.intern({{200}, 1}, 0);
+    state.touch({{200}, 1});  // has written nothing
+    CHECK(PinnedVersion(state, numbered, now).lines() == many);
     for (const std::uint64_t each : {0, 1, 2, 3, 40}) {  // which of them the other has
         CAPTURE(each);
         Version theirs, missing;
