@@ -67,13 +67,26 @@ bool DiffSessions::crowded(const NodeKey& peer) const {
     return others.size() >= limits_.diffs_served_max;
 }
 
+/// Its last open was answered so lately that another would keep this node busy with that peer.
+bool DiffSessions::rests(const NodeKey& peer, std::uint64_t now_us) const {
+    const auto until = rests_until_us_.find(peer);
+    return until != rests_until_us_.end() && now_us < until->second;
+}
+
+/// What is to be gone through before the next message may take long.
+void DiffSessions::be_patient(Session& session, std::uint64_t lines, std::uint64_t now_us) const {
+    lines = std::min<std::uint64_t>(lines, limits_.diff_base_lines_max);  // a peer's word
+    session.patience_us = limits_.diff_timeout_us + lines * limits_.diff_line_us;
+    session.deadline_us = std::min(now_us + session.patience_us, session.begun_us + limits_.diff_session_us_max);
+}
+
 /// Where both ask each other, the smaller key's session stands.
 bool DiffSessions::own_stands(const NodeKey& peer) const {
     return asking(peer) && asked_->in.parts.empty() && self_ < peer;
 }
 
 void DiffSessions::on_base(const NodeKey& peer, DiffBase part, std::uint64_t now_us) {
-    if (crowded(peer) || own_stands(peer)) {
+    if (crowded(peer) || own_stands(peer) || rests(peer, now_us)) {
         bases_.erase(peer);
         return host_.send(peer, DiffEnd{part.session, DiffEndReason::busy});
     }

@@ -111,6 +111,7 @@ struct Limits {
     std::uint64_t hello_interval_us = 1'000'000;      ///< at most one request for a hello a link in this time
     std::uint64_t pull_timeout_us = 2'000'000;        ///< a pull without an answer is asked elsewhere
     std::uint64_t diff_timeout_us = 10'000'000;       ///< a diff session without a message ends
+    std::uint64_t diff_line_us = 50;                  ///< and is waited for so much longer for each line of a version
     std::uint64_t diff_session_us_max = 600'000'000;  ///< and any ends by then; the next goes on with what came
     std::uint64_t log_age_us_max = 24ULL * 3600 * 1'000'000;
     std::size_t log_bytes_max = 64 * 1024 * 1024;

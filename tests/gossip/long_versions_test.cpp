@@ -186,6 +186,36 @@ TEST_CASE("a link whose numbers are used up is let go before its peer takes that
     CHECK(victim.disconnected.size() == 1);
 }
 
+TEST_CASE("long versions are waited for longer, and a peer's next open too") {
+    auto limits = short_bases();
+    limits.diff_base_lines_max = 8;
+    limits.diff_line_us = 1'000'000;
+    Victim victim(limits);
+    const NodeKey liar{9};
+    victim.link(liar);
+    victim.say(liar, of_lives({7}, 3));
+    victim.say(liar, far_ahead);
+    CHECK(victim.count<DiffOpen>() == 1);
+    victim.pass(limits.diff_timeout_us + 7'000'000);
+    CHECK(victim.count<DiffEnd>() == 0);
+    victim.pass(1'000'000);
+    CHECK(victim.one<DiffEnd>().reason == DiffEndReason::failed);
+
+    victim.say(liar, DiffOpen{4, 1, {}, {}});
+    CHECK(victim.count<DiffPart>() == 1);
+    victim.say(liar, DiffOpen{6, 1, {}, {}});
+    CHECK(victim.one<DiffEnd>().reason == DiffEndReason::busy);
+    victim.say(liar, part_of_base(liar, 0));
+    CHECK(victim.one<DiffEnd>().reason == DiffEndReason::busy);
+    victim.handle(LinkDown{liar});
+    victim.link(liar);  // that changes nothing
+    victim.say(liar, DiffOpen{8, 1, {}, {}});
+    CHECK(victim.one<DiffEnd>().reason == DiffEndReason::busy);
+    victim.pass(3'000'000);
+    victim.say(liar, DiffOpen{10, 1, {}, {}});
+    CHECK(victim.count<DiffPart>() == 1);
+}
+
 TEST_CASE("lives that were only claimed keep no numbers once these are given back") {
     const NodeKey liar{9};
     Limits limits;
