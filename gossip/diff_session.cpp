@@ -88,7 +88,7 @@ DiffSessions::Session* DiffSessions::find(const NodeKey& peer, std::uint64_t id)
 DiffSessions::Session* DiffSessions::find(const NodeKey& peer, std::uint64_t id, bool asker, std::uint64_t now_us) {
     auto* session = find(peer, id);
     if (session == nullptr || session->asker != asker) return nullptr;
-    session->deadline_us = std::min(now_us + limits_.diff_timeout_us, session->begun_us + limits_.diff_session_us_max);
+    session->deadline_us = std::min(now_us + session->patience_us, session->begun_us + limits_.diff_session_us_max);
     return session;
 }
 
@@ -110,7 +110,7 @@ void DiffSessions::fail(Session& session, std::uint64_t now_us) {
 // -- opening
 // -------------------------------------------------------------------------------------------------------------
 
-void DiffSessions::ask(const NodeKey& peer, std::uint64_t now_us) {
+void DiffSessions::ask(const NodeKey& peer, std::uint64_t now_us, std::uint64_t lines_there) {
     const auto patience = not_before_us_.find(peer);
     if (asked_ || (patience != not_before_us_.end() && now_us < patience->second)) return;
     const bool serving =
@@ -124,17 +124,15 @@ void DiffSessions::ask(const NodeKey& peer, std::uint64_t now_us) {
     session.base_hash = state.version_hash();
     session.live = live_words(state);
     session.nonce = std::uint32_t(host_.random());
+    be_patient(session, std::max<std::uint64_t>(session.base.size(), lines_there), now_us);
     open(session);
 }
 
 void DiffSessions::on_open(const NodeKey& peer, const DiffOpen& open, std::uint64_t now_us) {
-    // Both ask each other: the smaller key's session stands.
-    if (asking(peer) && asked_->in.parts.empty()) {
-        if (self_ < peer) return host_.send(peer, DiffEnd{open.session, DiffEndReason::busy});
-        asked_.reset();
-    }
+    if (own_stands(peer)) return host_.send(peer, DiffEnd{open.session, DiffEndReason::busy});
+    if (asking(peer) && asked_->in.parts.empty()) asked_.reset();
     std::erase_if(served_, [&](const auto& s) { return s.first.first == peer; });  // a new session replaces the old
-    if (served_.size() >= limits_.diffs_served_max) return host_.send(peer, DiffEnd{open.session, DiffEndReason::busy});
+    if (crowded(peer) || rests(peer, now_us)) return host_.send(peer, DiffEnd{open.session, DiffEndReason::busy});
     const auto base = base_of(peer, open);
     if (!base) return host_.send(peer, DiffEnd{open.session, DiffEndReason::unknown_base});
     auto& session =
@@ -143,6 +141,9 @@ void DiffSessions::on_open(const NodeKey& peer, const DiffOpen& open, std::uint6
     const auto& replica = host_.pinned();
     session.base = replica.state().version();
     session.nonce = open.nonce;
+    const auto lines = std::max(base->size(), session.base.size());
+    be_patient(session, lines, now_us);
+    rests_until_us_[peer] = now_us + lines * limits_.diff_line_us;
     auto half = answer_knowing(replica, *base, {}, open.staged);
     half.inside_is_live = true;  // where it says anything of them
     session.outside = half.outside;
@@ -312,6 +313,7 @@ void DiffSessions::finish(Session& session, const Version& base, const LiveDots&
 // --------------------------------------------------------------------------------------------------------------
 
 void DiffSessions::on_end(const NodeKey& peer, const DiffEnd& end, std::uint64_t now_us) {
+    std::erase_if(bases_, [&](const auto& base) { return base.first == peer && base.second.session == end.session; });
     auto* session = find(peer, end.session);
     if (session == nullptr) return;
     if (end.reason == DiffEndReason::unknown_base && may_send_base(*session)) return send_base_part(*session);
@@ -330,6 +332,7 @@ void DiffSessions::link_down(const NodeKey& peer) {
 void DiffSessions::tick(std::uint64_t now_us) {
     if (asked_ && asked_->deadline_us <= now_us) fail(*asked_, now_us);
     std::erase_if(bases_, [&](const auto& base) { return base.second.deadline_us <= now_us; });
+    std::erase_if(rests_until_us_, [&](const auto& until) { return until.second <= now_us; });
     for (auto at = served_.begin(); at != served_.end();) {
         auto& session = (at++)->second;
         if (session.deadline_us <= now_us) fail(session, now_us);
@@ -354,6 +357,9 @@ void DiffSessions::covered(const State& state) {
 
 void DiffSessions::check() const {
     STARLING_ASSERT(served_.size() <= limits_.diffs_served_max, "served sessions are bounded");
+    STARLING_ASSERT(bases_.size() <= limits_.diffs_served_max, "bases that come are bounded");
+    for (const auto& [peer, base] : bases_)
+        STARLING_ASSERT(base.parts > 0 && base.lines.size() <= limits_.diff_base_lines_max, "and each of them");
     std::size_t bytes = 0;
     for (const auto& [dot, entry] : staged_) bytes += entry_bytes(entry);
     STARLING_ASSERT(bytes == staged_bytes_, "the staging area knows its size");

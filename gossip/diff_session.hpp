@@ -49,15 +49,16 @@ crdt::Version version_of(const crdt::Difference& half);
 /// nothing came and no head is, say nothing: of many old lives there are few that say something. O(sent + live).
 void fill_in_equal(crdt::Difference& half, const crdt::Replica& replica);
 
-/// Invariants: at most one session is asked, at most `diffs_served_max` are served; staged entries stay within their
-/// bound and are dropped once the version covers them. Thread rule: the engine's.
+/// Invariants: at most one session is asked, at most `diffs_served_max` peers are served or send their bases; staged
+/// entries stay within their bound and are dropped once the version covers them. Thread rule: the engine's.
 class DiffSessions {
   public:
     DiffSessions(DiffHost& host, const Limits& limits, Counters& counters, const crdt::NodeKey& self)
         : host_(host), limits_(limits), counters_(counters), self_(self) {}
 
-    /// Opens a session with a peer, unless one is under way or that peer asked for patience.
-    void ask(const crdt::NodeKey& peer, std::uint64_t now_us);
+    /// Opens a session with a peer, unless one is under way or that peer asked for patience. Its version is said to
+    /// have so many lines; 0: not known.
+    void ask(const crdt::NodeKey& peer, std::uint64_t now_us, std::uint64_t lines_there = 0);
     bool asking(const crdt::NodeKey& peer) const { return asked_ && asked_->peer == peer; }
 
     void on_base(const crdt::NodeKey& peer, DiffBase part, std::uint64_t now_us);
@@ -85,6 +86,7 @@ class DiffSessions {
     /// A base on its way to this node.
     struct Base {
         std::uint64_t session;
+        std::uint64_t begun_us;
         std::uint64_t parts = 0;
         std::uint64_t deadline_us = 0;
         crdt::Version lines{};
@@ -111,7 +113,8 @@ class DiffSessions {
         bool asker;
         std::uint64_t begun_us;
         std::uint64_t deadline_us;
-        crdt::Fingerprint base_hash;  ///< the asker's
+        std::uint64_t patience_us = 0;  ///< for the next message
+        crdt::Fingerprint base_hash;    ///< the asker's
         crdt::Version base;  ///< what the incoming half is based on: the asker's version, or the answerer's pinned one
         std::uint32_t nonce = 0;  ///< the asker's
         Outgoing out;
@@ -133,7 +136,11 @@ class DiffSessions {
     void open(Session& session);
     void send_base_part(Session& session);
     void base_acked(Session& session, const DiffAck& ack);
-    static bool may_send_base(const Session& session);
+    bool may_send_base(const Session& session) const;
+    bool crowded(const crdt::NodeKey& peer) const;
+    bool rests(const crdt::NodeKey& peer, std::uint64_t now_us) const;
+    void be_patient(Session& session, std::uint64_t lines, std::uint64_t now_us) const;
+    bool own_stands(const crdt::NodeKey& peer) const;
     std::optional<crdt::Version> base_of(const crdt::NodeKey& peer, const DiffOpen& open);
     Session* find(const crdt::NodeKey& peer, std::uint64_t id);
     Session* find(const crdt::NodeKey& peer, std::uint64_t id, bool asker, std::uint64_t now_us);
@@ -161,6 +168,7 @@ class DiffSessions {
     std::map<std::pair<crdt::NodeKey, std::uint64_t>, Session> served_;
     std::map<crdt::NodeKey, Base> bases_;  ///< one a peer
     std::map<crdt::NodeKey, std::uint64_t> not_before_us_;
+    std::map<crdt::NodeKey, std::uint64_t> rests_until_us_;  ///< from what was done for that peer
     std::map<crdt::Dot, crdt::LooseEntry> staged_;
     std::size_t staged_bytes_ = 0;
     std::uint64_t next_session_ = 1;

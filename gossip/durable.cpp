@@ -37,12 +37,16 @@ void Engine::send(const NodeKey& peer, const Message& message) {
 }
 
 void Engine::send_now(const NodeKey& peer, Link& link, const Message& message) {
+    if (link.used_up) return;  // to the peer this is a lost frame
     auto bytes = encode(replica_.space(), message, link.refs_out);
     link.bytes_out += bytes.size();
     counters_.bytes_sent += bytes.size();
     ++link.messages_out;
     if (!std::holds_alternative<Changesets>(message)) counters_.control_bytes_sent += bytes.size();
     effects_.sends.push_back({peer, std::move(bytes)});
+    if (link.refs_out.size() <= limits_.link_numbers_max) return;
+    link.used_up = true;
+    effects_.disconnect.push_back({peer, false, "its numbers are used up"});
 }
 
 void Engine::on(const DurableUpTo& durable) {

@@ -253,9 +253,8 @@ void Engine::timers() {
     diffs_.tick(now);
     for (auto& [peer, link] : links_) {
         if (link.pull && link.pull->deadline_us <= now) {
-            for (const auto& range : link.pull->ranges)
-                link.behind[range.origin] = {now + limits_.pull_timeout_us, link.pull->announced};
-            link.pull.reset();
+            const auto pull = *std::exchange(link.pull, {});
+            pull_again(link, pull, now + limits_.pull_timeout_us);
         }
         if (link.matching && link.matching->deadline_us <= now) link.matching.reset();
         if (link.digest_due_us > now) continue;

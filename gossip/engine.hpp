@@ -161,6 +161,7 @@ class Engine final : private DiffHost {
     bool better_by_diff(Link& link, const Pull& pull);
     void pull_from(const crdt::NodeKey& peer, Link& link);
     void pull_answered(const crdt::NodeKey& peer, Link& link, const Changesets& message);
+    void pull_again(Link& link, const OutstandingPull& pull, std::uint64_t due_us);
     std::map<crdt::ReplicaId, std::map<crdt::Seq, crdt::Seq>> asked() const;
     std::optional<PullRange> lacked(const crdt::ReplicaId& id, const std::map<crdt::Seq, crdt::Seq>& asked,
                                     crdt::Seq top, std::uint64_t many) const;

@@ -105,11 +105,13 @@ struct Limits {
     std::size_t digest_rises_max = 8'192;             ///< more than a digest tells of are found by ranges
     std::size_t quiet_rises_max = 4'096;              ///< lives that a state diff raises one by one; more begin anew
     std::size_t numbered_lives_max = 16'384;          ///< numbers are given back when there are more
+    std::size_t link_numbers_max = 7 << 17;           ///< that this side of a link gives, before it begins anew
     std::uint64_t numbers_kept_us = 60'000'000;       ///< but not sooner after the last time, if links are not in step
     std::uint64_t matching_timeout_us = 5'000'000;    ///< without a message, the matching ends
     std::uint64_t hello_interval_us = 1'000'000;      ///< at most one request for a hello a link in this time
     std::uint64_t pull_timeout_us = 2'000'000;        ///< a pull without an answer is asked elsewhere
     std::uint64_t diff_timeout_us = 10'000'000;       ///< a diff session without a message ends
+    std::uint64_t diff_line_us = 50;                  ///< and is waited for so much longer for each line of a version
     std::uint64_t diff_session_us_max = 600'000'000;  ///< and any ends by then; the next goes on with what came
     std::uint64_t log_age_us_max = 24ULL * 3600 * 1'000'000;
     std::size_t log_bytes_max = 64 * 1024 * 1024;
@@ -117,9 +119,12 @@ struct Limits {
     std::size_t staged_bytes_max = 512 * 1024 * 1024;     ///< entries of unfinished diffs
     std::size_t frame_changesets_bytes_max = 512 * 1024;  ///< in one frame: of those that answer a pull, or gathered
     std::size_t unacked_bytes_max =
-        4 * 1024 * 1024;               ///< pushed to a link and not seen in its digests; past it the peer pulls
-    Inheritance inheritance;           ///< of trees that are new
-    std::size_t diffs_served_max = 2;  ///< sessions answered at a time
+        4 * 1024 * 1024;                       ///< pushed to a link and not seen in its digests; past it the peer pulls
+    Inheritance inheritance;                   ///< of trees that are new
+    std::size_t diffs_served_max = 2;          ///< sessions answered at a time
+    std::size_t diff_open_lines_max = 4'096;   ///< of a base in one message, at most some 50 bytes each
+    std::size_t diff_base_part_lines = 8'192;  ///< of a base in parts: 10 bytes each, and 34 a node
+    std::size_t diff_base_lines_max = 1 << 22;     ///< of a base that comes in parts; some 100 bytes each meanwhile
     std::size_t diff_part_bytes_max = 192 * 1024;  ///< of one part of a diff, roughly
     std::size_t diff_parts_in_flight_max = 4;      ///< parts sent and not acknowledged
     std::uint64_t diff_retry_us = 500'000;         ///< after a busy or failed session, before the next with that peer

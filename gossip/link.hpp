@@ -72,6 +72,7 @@ struct Link {
     std::vector<ChangesetPtr> gathered;  ///< to be pushed when the push window ends, causes first
     std::size_t gathered_bytes = 0;      ///< less than a frame's: what fills one is pushed at once
 
+    bool used_up = false;  ///< its numbers are: it is to go down
     std::size_t held = 0;  ///< messages that wait for the disk
 
     std::deque<Unacked> unacked;

@@ -39,6 +39,7 @@ void Engine::give_numbers_back() {
         link.greeted = link.lost_track = link.demoted = false;
         link.past.reset();
         link.bookmark = {};
+        link.behind.clear();
         link.stops.clear();
         link.unacked.clear();
         link.unacked_bytes = 0;
@@ -93,11 +94,12 @@ void Engine::say(const NodeKey& peer, Link& link, Ranges message) {
 /// Who has less asks for the state diff: its version is the shorter one to send.
 void Engine::give_up(const NodeKey& peer, Link& link) {
     const auto& matching = *link.matching;
-    const bool asks = replica_.state().lives() <= (matching.head ? matching.head->lines : 0);
+    const auto there = matching.head ? matching.head->lines : 0;
+    const bool asks = replica_.state().lives() <= there;
     say(peer, link, {matching.id, matching.step + 1, asks ? GaveUp::sender_asks : GaveUp::receiver_asks, {}, {}, {}});
     link.matching.reset();
     digest_within(link, limits_.digest_idle_us);
-    if (asks) diffs_.ask(peer, now_.mono_us);
+    if (asks) diffs_.ask(peer, now_.mono_us, there);
 }
 
 // -- hearing
@@ -131,9 +133,10 @@ bool Engine::goes_on(const NodeKey& peer, Link& link, const Ranges& message) {
     link.matching->step = message.step;
     if (message.step == 1) link.matching->head = message.head;
     if (message.gave_up == GaveUp::no) return true;
+    const auto there = link.matching->head ? link.matching->head->lines : 0;
     link.matching.reset();
     digest_within(link, limits_.digest_idle_us);
-    if (message.gave_up == GaveUp::receiver_asks) diffs_.ask(peer, now_.mono_us);
+    if (message.gave_up == GaveUp::receiver_asks) diffs_.ask(peer, now_.mono_us, there);
     return false;
 }
 

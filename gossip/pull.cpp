@@ -136,6 +136,16 @@ void Engine::on(const NodeKey& peer, Pull& pull) {
     send(peer, answer);
 }
 
+/// What was asked for in vain, where the peer is still known to have more. Numbers may have been given back meanwhile:
+/// what was known is nothing then, and nobody gets a number for it.
+void Engine::pull_again(Link& link, const OutstandingPull& pull, std::uint64_t due_us) {
+    for (const auto& range : pull.ranges) {
+        const auto origin = origins_.find(range.origin);
+        if (origin && link.known.seen(origins_, *origin) > replica_.state().seen(range.origin))
+            link.behind[range.origin] = {due_us, pull.announced};
+    }
+}
+
 /// An answer is bounded, so a range may come to nothing because another filled it: any progress asks on at once. How
 /// much is asked for grows while answers hold all of it, and shrinks to what one held.
 void Engine::pull_answered(const NodeKey& peer, Link& link, const Changesets& message) {
@@ -157,7 +167,7 @@ void Engine::pull_answered(const NodeKey& peer, Link& link, const Changesets& me
             got > 0 && got < wanted ? std::max(got, pull_events_min) : std::min(2 * pull_events_, pull_events_max);
     if (got == 0) {  // do not ask the same again at once, or two nodes could do nothing else
         const auto wait_us = others ? limits_.pull_delay_us : limits_.pull_timeout_us;
-        for (const auto& range : pull.ranges) link.behind[range.origin] = {now_.mono_us + wait_us, pull.announced};
+        pull_again(link, pull, now_.mono_us + wait_us);
     }
     if (!message.gone.empty()) diffs_.ask(peer, now_.mono_us);
     pull_from(peer, link);

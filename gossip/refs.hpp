@@ -33,6 +33,8 @@ class RefSender {
         }
         return at->second.number;
     }
+    /// So many are given. A frame gives fewer than 2^16 new ones.
+    std::size_t size() const { return numbers_.size(); }
     /// Has the peer been told what number means this replica?
     bool defined(const crdt::ReplicaId& id) const {
         const auto at = numbers_.find(id);

@@ -76,10 +76,10 @@ PinnedVersion::PinnedVersion(const State& state, const Origins& origins, const S
         auto sum = of_now;
         origins_.each_of(key, [&](const ReplicaId& id, OriginId origin) {
             const auto now = state_.seen(id), then = seqs_.at(origins_, origin);
+            if (then == 0 && state_.knows(id)) --lines;  // also where nothing is there yet, as of a life that begins
             if (now == then) return;
             sum -= version_line_hash(id, now);
             sum += version_line_hash(id, then);
-            if (then == 0) --lines;
         });
         if (lines > 0) nodes_.push_back({key, lines, sum.low});
         lines_ += lines;
@@ -91,15 +91,15 @@ Seq PinnedVersion::seen(const ReplicaId& id) const {
     return origin ? seqs_.at(origins_, *origin) : state_.seen(id);
 }
 
-/// Of one node at a time: ranges ascend, so that the next one begins where the last one ended.
+/// Of one node at a time, in order: ranges ascend, so that the next one begins where the last one ended.
 const PinnedVersion::Lives& PinnedVersion::lives_of(const NodeKey& node) const {
     if (looked_at_ == node) return lives_;
     looked_at_ = node;
     lives_.clear();
-    state_.each_life_of(node, [&](const ReplicaId& id, Seq, Stamp) {
-        if (const auto then = seen(id); then > 0) lives_.emplace_back(id.life, then);
+    state_.each_life_of(node, [&](const ReplicaId& id, Seq now, Stamp) {
+        const auto origin = origins_.find(id);
+        if (const auto then = origin ? seqs_.at(origins_, *origin) : now; then > 0) lives_.emplace_back(id.life, then);
     });
-    std::sort(lives_.begin(), lives_.end());
     return lives_;
 }
 
@@ -119,7 +119,7 @@ void PinnedVersion::walk(const IdRange& range, Whole whole, Line line) const {
              ++at) {
             const ReplicaId id{node->key, at->first};
             if (!range.reaches(id)) break;
-            line(id, at->second);
+            if (!line(id, at->second)) return;
         }
     }
 }
@@ -136,15 +136,19 @@ PinnedVersion::Total PinnedVersion::total(const IdRange& range) const {
         [&](const ReplicaId& id, Seq seq) {
             ++total.lines;
             total.sum += version_line_hash(id, seq).low;
+            return true;
         });
     return total;
 }
 
-Version PinnedVersion::lines_in(const IdRange& range) const {
+Version PinnedVersion::lines_in(const IdRange& range, std::size_t lines_max) const {
     Version lines;
     walk(
         range, [](const Node&) { return false; },
-        [&](const ReplicaId& id, Seq seq) { lines.emplace_hint(lines.end(), id, seq); });
+        [&](const ReplicaId& id, Seq seq) {
+            lines.emplace_hint(lines.end(), id, seq);
+            return lines.size() < lines_max;
+        });
     return lines;
 }
 
@@ -158,7 +162,10 @@ std::vector<Range> PinnedVersion::parts(const IdRange& range) const {
             cutter.add({node.key, 0}, {node.key, UINT64_MAX}, node.lines, node.sum);
             return true;
         },
-        [&](const ReplicaId& id, Seq seq) { cutter.add(id, id, 1, version_line_hash(id, seq).low); });
+        [&](const ReplicaId& id, Seq seq) {
+            cutter.add(id, id, 1, version_line_hash(id, seq).low);
+            return true;
+        });
     return cutter.take();
 }
 
@@ -180,12 +187,15 @@ class RangesReply {
             return;
         }
         add({range.ids, true, 0});
-        for (const auto& [id, seq] : mine_.lines_in(range.ids)) add(id, seq);
+        for (const auto& [id, seq] : mine_.lines_in(range.ids, range_lines_max)) add(id, seq);
     }
     /// The other's lines of a range, all of them. Returns where it stopped, if the message is full.
     std::optional<ReplicaId> take_lines(const IdRange& range, const Version& lines) {
-        const auto mine = mine_.lines_in(range);
         auto theirs = lines.lower_bound(range.from);
+        const auto beyond = range.to ? lines.lower_bound(*range.to) : lines.end();
+        // Each of mine is one of theirs, or fills the message.
+        const auto room = (ranges_bytes - bytes_) / range_line_bytes + 2;
+        const auto mine = mine_.lines_in(range, room + std::size_t(std::distance(theirs, beyond)));
         for (auto at = mine.begin();;) {
             const bool more_theirs = theirs != lines.end() && range.reaches(theirs->first);
             if (at == mine.end() && !more_theirs) return std::nullopt;

@@ -41,8 +41,8 @@ class PinnedVersion {
         std::uint64_t sum = 0;  ///< of the lower halves of the lines' hashes
     };
     Total total(const IdRange& range) const;
-    /// O(lives of the nodes in it).
-    crdt::Version lines_in(const IdRange& range) const;
+    /// The first `lines_max` of them. O(lives of the nodes that these are of).
+    crdt::Version lines_in(const IdRange& range, std::size_t lines_max) const;
     /// Some `range_parts` parts with about as many lines each. O(lives of those nodes whose lives are too many for one
     /// part).
     std::vector<Range> parts(const IdRange& range) const;
@@ -58,7 +58,7 @@ class PinnedVersion {
     const Lives& lives_of(const crdt::NodeKey& node) const;
     std::vector<Node>::const_iterator first_in(const IdRange& range) const;
     /// Visits the range in order: `whole(node)` for a node that lies inside it, where that returns true; its lines
-    /// inside the range else.
+    /// inside the range else, as long as `line(id, seq)` returns true.
     template <class Whole, class Line>
     void walk(const IdRange& range, Whole whole, Line line) const;
 

@@ -367,8 +367,11 @@ void read(FrameReader& in, Ranges& message, SpaceId) {
     message.ranges = read_ranges(in);
     message.lines = read_lines(in, 0);
     if (!lines_fit(message)) in.fail();
-    if (message.step <= 1 && items == ranges_items && message.gave_up == GaveUp::no) in.fail();
-    if (items == ranges_items || !in.ok()) return;
+    const bool with_head = items != ranges_items;
+    if (message.step == 0 && (message.gave_up != GaveUp::no || !message.ranges.empty() || !message.lines.empty()))
+        in.fail();
+    if (with_head != (message.step <= 1 && message.gave_up == GaveUp::no)) in.fail();
+    if (!with_head || !in.ok()) return;
     auto& head = message.head.emplace();
     head.number = in.uint(digest_numbers - 1);
     head.version_hash = read_fingerprint(in);

@@ -106,7 +106,9 @@ gossip::Message strange_message(Choices& choices) {
                 if (choices.flag()) range.ids.to = actor(choices.below(actors));
                 ranges.ranges.push_back(range);
             }
-            if (choices.flag())
+            if (choices.below(4) == 0) return ranges;  // what is said may be out of place
+            if (ranges.step == 0) ranges = {ranges.matching, 0, gossip::GaveUp::no, {}, {}};
+            if (ranges.step <= 1 && ranges.gave_up == gossip::GaveUp::no)
                 ranges.head = {choices.below(gossip::digest_numbers),
                                version_hash(version()),
                                {choices.number(), choices.number()},
@@ -130,6 +132,9 @@ class Story {
         limits.log_bytes_max = 4096;  // so that the log ends soon and diffs are needed
         limits.waiting_bytes_max = 4096;
         limits.diff_part_bytes_max = 256;
+        limits.diff_open_lines_max = 1;  // so that bases go in parts
+        limits.diff_base_part_lines = 1;
+        limits.diff_base_lines_max = 4;
         limits.hello_lines_max = 2;  // so that ranges are compared
         limits.quiet_rises_max = 2;
         limits.numbered_lives_max = 4;

@@ -416,6 +416,15 @@ TEST_CASE("ranges that overlap, or lines where they have no place, are refused")
     CHECK_FALSE(read({1, 2, GaveUp::no, {{{a, b}, false, 1}}, {{{{1}, 5}, 1}}}));  // a line of a sum
     CHECK_FALSE(read({1, 2, GaveUp::no, {{{a, b}, true, 0}}, {{{{1}, 5}, 0}}}));   // a line that is none
     CHECK_FALSE(read({1, 1, GaveUp::no, {}, {}}));                                 // nobody knows whose version
+    const RangesHead head{1, {1, 2}, {3, 4}, 5, {6, 7}, 8};
+    CHECK(read({1, 1, GaveUp::no, {{{a, b}, true, 0}}, {{{{1}, 5}, 1}}, head}));
+    CHECK_FALSE(read({1, 0, GaveUp::no, {{{a, b}, false, 1}}, {}, head}));  // says a hash, and no more
+    CHECK_FALSE(read({1, 0, GaveUp::no, {}, {{a, 1}}, head}));
+    CHECK_FALSE(read({1, 0, GaveUp::sender_asks, {}, {}, head}));
+    CHECK_FALSE(read({1, 0, GaveUp::sender_asks, {}, {}}));
+    CHECK(read({1, 1, GaveUp::sender_asks, {}, {}}));
+    CHECK_FALSE(read({1, 1, GaveUp::sender_asks, {}, {}, head}));
+    CHECK_FALSE(read({1, 2, GaveUp::no, {}, {}, head}));  // said before
     CHECK_FALSE(read({1, 2, GaveUp::no, {}, {{a, seq_max + 1}}}));
     const std::vector<Range> too_many(ranges_max + 1, Range{{a, b}, false, 1});
     CHECK_FALSE(read({1, 2, GaveUp::no, too_many, {}}));
