@@ -59,7 +59,7 @@ Json report_change(const Change& change) {
 
 }  // namespace
 
-const char* name_of(Role role) {
+const char* role_name(Role role) {
     switch (role) {
         case Role::reader:
             return "reader";
@@ -73,9 +73,18 @@ const char* name_of(Role role) {
     return "?";
 }
 
+std::string in_words(const Standing& standing) {
+    const std::string role = role_name(standing.role);
+    if (standing.expires_s == 0) return role;
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    const auto left_s = standing.expires_s - std::chrono::duration_cast<std::chrono::seconds>(now).count();
+    return left_s > 0 ? role + ", for another " + std::to_string(left_s) + " s"
+                      : role + ", over: no peer lets it in; join with another code";
+}
+
 std::optional<Role> role_named(std::string_view name) {
     for (const auto role : {Role::reader, Role::writer, Role::keeper, Role::admin}) {
-        if (name == name_of(role)) return role;
+        if (name == role_name(role)) return role;
     }
     return std::nullopt;
 }
@@ -83,8 +92,9 @@ std::optional<Role> role_named(std::string_view name) {
 Json report(const PeerStatus& peer) {
     return {{"id", peer.id.to_string()},
             {"address", peer.address},
-            {"role", name_of(peer.standing.role)},
+            {"role", role_name(peer.standing.role)},
             {"expires_s", peer.standing.expires_s},
+            {"clock_ahead_ms", peer.clock_ahead.count()},
             {"we_dialled", peer.we_dialled},
             {"connected_ms", peer.connected.count()},
             {"lag", peer.lag},
@@ -92,6 +102,13 @@ Json report(const PeerStatus& peer) {
             {"bytes_in", peer.bytes_in},
             {"bytes_out", peer.bytes_out},
             {"synced", peer.synced}};
+}
+
+Json report(const Finding& finding) {
+    const char* level = finding.level == Finding::Level::trouble  ? "trouble"
+                        : finding.level == Finding::Level::notice ? "notice"
+                                                                  : "fine";
+    return {{"level", level}, {"what", finding.what}, {"advice", finding.advice}};
 }
 
 Json report(const Status& status) {
@@ -104,7 +121,7 @@ Json report(const Status& status) {
     }
     for (const auto& refusal : status.refusals) refusals[refusal.reason] = refusal.count;
     Json json{{"node", status.id.to_string()},
-              {"role", name_of(status.standing.role)},
+              {"role", role_name(status.standing.role)},
               {"expires_s", status.standing.expires_s},
               {"mesh", status.mesh_id},
               {"port", status.port},

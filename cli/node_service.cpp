@@ -52,8 +52,8 @@ Json invite(const Node& node, const Json& request) {
         invitation.role = *role;
     }
     if (const auto at = request.find("valid_s"); at != request.end()) {
-        if (!at->is_number_unsigned() || at->get<std::uint64_t>() > valid_s_max)
-            return error_answer(error_code::usage, "\"valid_s\" must be a number of seconds, at most a hundred years");
+        if (!at->is_number_unsigned() || at->get<std::uint64_t>() > valid_s_max || *at == 0)
+            return error_answer(error_code::usage, "\"valid_s\" must be 1 second to a hundred years");
         invitation.valid_for = std::chrono::seconds(at->get<std::uint64_t>());
     }
     if (const auto at = request.find("uses"); at != request.end()) {
@@ -71,6 +71,14 @@ Json peers(const Node& node) {
     for (const auto& peer : node.peers()) list.push_back(report(peer));
     Json answer = ok_answer();
     answer["peers"] = std::move(list);
+    return answer;
+}
+
+Json doctor(const Node& node) {
+    Json list = Json::array();
+    for (const auto& finding : node.diagnose()) list.push_back(report(finding));
+    Json answer = ok_answer();
+    answer["findings"] = std::move(list);
     return answer;
 }
 
@@ -100,6 +108,7 @@ Json NodeService::dispatch(const std::string& op, const Json& request, ClientSes
     if (op == "watch") return watch(request, session);
     if (op == "follow") return follow_events(node_, request, session);
     if (op == "peers") return peers(node_);
+    if (op == "doctor") return doctor(node_);
     if (op == "invite") return invite(node_, request);
     if (op == "backup") return backup(request, session);
     if (op == "fault") return fault(request);

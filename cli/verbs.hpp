@@ -25,7 +25,7 @@ CLI::App& add_verb(CLI::App& app, Invocation& invocation, const std::string& nam
 
 void add_member_verbs(CLI::App& app, Invocation& invocation);  ///< init, join, invite
 void add_mesh_verbs(CLI::App& app,
-                    Invocation& invocation);                ///< up, stop, peers, status, wait, fault
+                    Invocation& invocation);                ///< up, stop, peers, status, doctor, wait, fault
 void add_map_verbs(CLI::App& app, Invocation& invocation);  ///< put, get, erase, import
 void add_type_verbs(CLI::App& app,
                     Invocation& invocation);                  ///< incr, count, add, rm, members, set, show

@@ -40,10 +40,25 @@ int run_init(const Invocation& invocation, const std::string& passphrase_file) {
     }
 }
 
+/// A code on the command line is for everybody on the machine to read: "-" takes it from standard input.
+std::string code_from(const std::string& given) {
+    if (given != "-") return given;
+    std::string line;
+    std::getline(std::cin, line);
+    return line;
+}
+
 int run_join(const Invocation& invocation, const std::string& code, const std::string& passphrase_file) {
     try {
-        Node::join(invocation.directory, code, unlock_from(passphrase_file));
-        if (invocation.json) std::cout << to_line({{"dir", invocation.directory}, {"joined", true}});
+        const auto standing = Node::join(invocation.directory, code_from(code), unlock_from(passphrase_file));
+        if (invocation.json) {
+            std::cout << to_line({{"dir", invocation.directory},
+                                  {"joined", true},
+                                  {"role", role_name(standing.role)},
+                                  {"expires_s", standing.expires_s}});
+        } else {
+            std::cout << "joined as " << in_words(standing) << '\n';
+        }
         return exit_ok;
     } catch (const Error& error) {
         return complain(error);
@@ -53,7 +68,7 @@ int run_join(const Invocation& invocation, const std::string& code, const std::s
 void add_invite(CLI::App& app, Invocation& invocation) {
     struct Given {
         std::string role = "keeper";
-        std::uint64_t valid_s = 0;
+        std::optional<std::uint64_t> valid_s;
         std::uint16_t uses = 0;
         bool qr = false;
     };
@@ -64,13 +79,14 @@ void add_invite(CLI::App& app, Invocation& invocation) {
     const std::map<std::string, std::uint64_t> units{{"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
     invite
         .add_option("--expires", given->valid_s, "When it is over, and who joined with it is out: 90s, 15m, 12h, 30d")
-        ->transform(CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::UNIT_REQUIRED));
+        ->transform(CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::UNIT_REQUIRED))
+        ->check(CLI::PositiveNumber);
     invite.add_option("--uses", given->uses, "How many nodes should join with it, as far as one node can count them");
     invite.add_flag("--qr", given->qr, "Draw it as a QR code too (without --json)");
     invite.callback([&invocation, given] {
         invocation.run = [&invocation, given] {
             Json request{{"op", "invite"}, {"role", given->role}, {"uses", given->uses}};
-            if (given->valid_s > 0) request["valid_s"] = given->valid_s;
+            if (given->valid_s) request["valid_s"] = *given->valid_s;
             return ask(invocation, std::move(request),
                        [given](const Json& answer) { print_code(answer["join_code"].get<std::string>(), given->qr); });
         };
@@ -81,7 +97,9 @@ void add_invite(CLI::App& app, Invocation& invocation) {
 
 void add_member_verbs(CLI::App& app, Invocation& invocation) {
     CLI::App& init = add_verb(app, invocation, "init", "Make a mesh in a directory and print a join code");
-    init.footer("Whoever has the code can join. The directory's admin.key founds the mesh: keep a copy of it.");
+    init.footer(
+        "Whoever has the code can join. The directory's admin.key founds the mesh, and the same mesh again in an empty "
+        "directory: keep a copy of it, and of the file seal where there is one.");
     auto seal = std::make_shared<std::string>();
     add_passphrase_option(init, *seal);
     init.callback(
@@ -89,7 +107,8 @@ void add_member_verbs(CLI::App& app, Invocation& invocation) {
 
     auto code = std::make_shared<std::string>();
     CLI::App& join = add_verb(app, invocation, "join", "Make a directory belong to the mesh of a join code");
-    join.add_option("CODE", *code, "What 'starling init' or 'starling invite' printed")->required();
+    join.add_option("CODE", *code, "What 'starling init' or 'starling invite' printed; - reads it from standard input")
+        ->required();
     add_passphrase_option(join, *seal);
     join.callback([&invocation, code, seal] {
         invocation.run = [&invocation, code, seal] { return run_join(invocation, *code, *seal); };

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <iomanip>
 #include <iostream>
 #include <memory>
@@ -84,24 +85,15 @@ void print_store(const Json& store) {
         std::cout << "disk         " << trouble << '\n';
 }
 
-std::string standing_of(const Json& answer) {
-    const auto role = answer["role"].get<std::string>();
-    const auto end_s = answer["expires_s"].get<std::int64_t>();
-    if (end_s == 0) return role;
-    const auto left_s =
-        end_s -
-        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
-    return left_s > 0 ? role + ", for another " + std::to_string(left_s) + " s"
-                      : role + ", over: nobody links with it; join with another code";
-}
-
 void print_status(const Json& answer) {
     const auto text = [&](const char* name) { return answer[name].get<std::string>(); };
-    std::cout << "node         " << text("node") << "\nrole         " << standing_of(answer) << "\nmesh         "
-              << text("mesh") << "\nport         " << answer["port"] << "\nversion      " << text("version")
-              << "\nevents       " << answer["events"] << "\nfingerprint  " << text("fingerprint") << "\nlive         "
-              << answer["live_entries"] << " entries, log " << answer["log_bytes"] << " bytes\ntraffic      "
-              << answer["bytes_in"] << " bytes in, " << answer["bytes_out"] << " out\nstate        "
+    std::cout << "node         " << text("node") << "\nrole         "
+              << in_words({role_named(text("role")).value_or(Role::reader), answer["expires_s"].get<std::int64_t>()})
+              << "\nmesh         " << text("mesh") << "\nport         " << answer["port"] << "\nversion      "
+              << text("version") << "\nevents       " << answer["events"] << "\nfingerprint  " << text("fingerprint")
+              << "\nlive         " << answer["live_entries"] << " entries, log " << answer["log_bytes"]
+              << " bytes\ntraffic      " << answer["bytes_in"] << " bytes in, " << answer["bytes_out"]
+              << " out\nstate        "
               << (answer["synced"].get<bool>() ? "in step with all linked peers"
                   : answer["peers"].empty()    ? "no peer is linked"
                                                : "catching up")
@@ -113,6 +105,34 @@ void print_status(const Json& answer) {
         std::cout << "blocked      " << answer["blocked"].size() << " nodes ('starling fault unblock')\n";
     if (!answer["peers"].empty()) std::cout << '\n';
     if (!answer["peers"].empty()) print_peers(answer);
+}
+
+void print_findings(const Json& findings) {
+    for (const Json& finding : findings) {
+        std::cout << std::left << std::setw(8) << finding["level"].get<std::string>()
+                  << finding["what"].get<std::string>() << '\n';
+        if (const auto advice = finding["advice"].get<std::string>(); !advice.empty())
+            std::cout << "        -> " << advice << '\n';
+    }
+}
+
+/// Exit 1 where there is trouble.
+int run_doctor(const Invocation& invocation) {
+    bool trouble = false;
+    const auto look = [&](const Json& answer) {
+        const auto& findings = answer["findings"];
+        trouble = std::any_of(findings.begin(), findings.end(),
+                              [](const Json& finding) { return finding["level"] == "trouble"; });
+        if (invocation.json) {
+            std::cout << to_line({{"findings", findings}});
+        } else {
+            print_findings(findings);
+        }
+    };
+    auto people = invocation;
+    people.json = false;
+    const int asked = ask(people, {{"op", "doctor"}}, look);
+    return asked == exit_ok && trouble ? exit_absent : asked;
 }
 
 int run_wait(const Invocation& invocation, const std::string& version, double seconds) {
@@ -142,6 +162,9 @@ void add_looks(CLI::App& app, Invocation& invocation) {
     status.callback([&invocation] {
         invocation.run = [&invocation] { return ask(invocation, {{"op", "status"}}, print_status); };
     });
+    CLI::App& doctor = add_verb(app, invocation, "doctor",
+                                "Say why the running node may not meet others, and what to do; exit 1 at trouble");
+    doctor.callback([&invocation] { invocation.run = [&invocation] { return run_doctor(invocation); }; });
     struct Given {
         std::string version;
         double seconds = 10;

@@ -175,9 +175,9 @@ void BeaconSockets::send(const SealedBeacon& beacon, const SocketAddress& to) {
         ::sendto(socket, beacon.data(), beacon.size(), MSG_DONTWAIT | MSG_NOSIGNAL, to.raw(), to.raw_size());
 }
 
-void BeaconSockets::send(const SealedBeacon& beacon, const Way& way) {
+int BeaconSockets::send(const SealedBeacon& beacon, const Way& way) {
     const int socket = sockets_[way.to.is_v6() ? own_v6 : own_v4];
-    if (socket < 0) return;
+    if (socket < 0) return EAFNOSUPPORT;
     iovec part{const_cast<std::uint8_t*>(beacon.data()), beacon.size()};
     msghdr message{};
     message.msg_name = const_cast<sockaddr*>(way.to.raw());
@@ -196,7 +196,7 @@ void BeaconSockets::send(const SealedBeacon& beacon, const Way& way) {
         info.ipi_spec_dst = way.from_v4;
         attach_control(message, header, IPPROTO_IP, IP_PKTINFO, info);
     }
-    ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+    return ::sendmsg(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? errno : 0;
 }
 
 bool BeaconSockets::receive_from(int socket, bool shared, Datagram& into, bool& heard) {
@@ -215,7 +215,8 @@ bool BeaconSockets::receive_from(int socket, bool shared, Datagram& into, bool& 
     if (got < 0) return errno != EAGAIN && errno != EWOULDBLOCK;
     into.size = std::size_t(got);
     into.from = SocketAddress(from);
-    heard = !shared || cards_.contains(card_of(message));
+    into.card = shared ? card_of(message) : 0;
+    heard = !shared || cards_.contains(into.card);
     return true;
 }
 

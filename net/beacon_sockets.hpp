@@ -42,12 +42,14 @@ class BeaconSockets {
     std::vector<Way> ways(const std::vector<Card>& cards) const;
 
     void send(const SealedBeacon& beacon, const SocketAddress& to);
-    void send(const SealedBeacon& beacon, const Way& way);
+    /// 0, or the system's reason (errno) why it did not leave.
+    int send(const SealedBeacon& beacon, const Way& way);
 
     struct Datagram {
         std::array<char, beacon_bytes + 1> bytes{};  ///< one more than a beacon, so that a longer one shows
         std::size_t size = 0;
         SocketAddress from;
+        unsigned card = 0;  ///< on the shared port: where it came in
     };
     /// The next datagram that waits on any socket; false when there is none.
     bool receive(Datagram& into);

@@ -58,6 +58,7 @@ bool later(std::uint64_t end_s, std::uint64_t than_s) {
 /// What is wrong with a link, its signature aside; `before` is nothing at the admin key.
 const char* objection(const Certificate* before, const Certificate& next) {
     if (next.what != Subject::invitation && next.terms.uses != 0) return "only invitations have uses";
+    if (next.terms.epoch != 0) return "of an epoch that this version does not know";
     if (before == nullptr) return nullptr;
     if (before->what == next.what)
         return next.what == Subject::node ? "a node does not vouch for nodes" : "an invitation does not invite";
@@ -72,20 +73,6 @@ Fault refused(const char* why) {
 }
 
 }  // namespace
-
-std::string_view name_of(Role role) {
-    switch (role) {
-        case Role::reader:
-            return "reader";
-        case Role::writer:
-            return "writer";
-        case Role::keeper:
-            return "keeper";
-        case Role::admin:
-            return "admin";
-    }
-    return "?";
-}
 
 MeshId mesh_id_of(const NodeKey& admin) {
     MeshId id{};
@@ -102,13 +89,15 @@ Chain issued(const Issuer& issuer, const MeshId& mesh, Subject what, const NodeK
     return chain;
 }
 
-bool expired(const Standing& standing, std::uint64_t now_s) {
-    return standing.terms.expires_s != 0 && now_s >= standing.terms.expires_s;
+bool expired(const Terms& terms, std::uint64_t now_s) {
+    return terms.expires_s != 0 && now_s >= terms.expires_s;
 }
 
 Result<Standing> standing_of(const Trust& trust, const Chain& chain, const NodeKey& subject) {
     if (chain.empty() || chain.size() > certificates_max) return refused("it has no, or too many, certificates");
     if (chain.back().subject != subject) return refused("it is of another key");
+    if (chain.back().what == Subject::invitation && chain.size() == certificates_max)
+        return refused("nobody could join with its invitation: too many admins come before it");
     Standing standing{chain.back().what, chain.back().terms, std::nullopt, 0};
     const Certificate* before = nullptr;
     for (const auto& next : chain) {

@@ -24,10 +24,9 @@ using MeshId = std::array<std::uint8_t, 16>;
 enum class Role : std::uint8_t {
     reader = 1,  ///< receives everything, writes nothing
     writer = 2,  ///< writes
-    keeper = 3,  ///< serves whole states to those who were away for long
+    keeper = 3,  ///< may serve whole states to those who were away for long
     admin = 4,   ///< invites
 };
-std::string_view name_of(Role role);
 
 /// What a key is that a certificate speaks of.
 enum class Subject : std::uint8_t { node = 1, invitation = 2 };
@@ -35,8 +34,8 @@ enum class Subject : std::uint8_t { node = 1, invitation = 2 };
 /// What a certificate grants.
 struct Terms {
     Role role = Role::keeper;
-    std::uint16_t uses = 0;  ///< of an invitation: how many nodes should join with it; 0: any number. Best effort.
-    std::uint32_t epoch = 0;
+    std::uint16_t uses = 0;       ///< of an invitation: how many nodes should join with it; 0: any number. Best effort.
+    std::uint32_t epoch = 0;      ///< 0 alone holds so far
     std::uint64_t expires_s = 0;  ///< since 1970, of the invitation and of whoever joined with it; 0: never
     bool operator==(const Terms&) const = default;
 };
@@ -82,8 +81,8 @@ struct Standing {
     std::uint16_t invitation_uses = 0;
     bool operator==(const Standing&) const = default;
 };
-/// Is it over? By a clock of the caller's.
-bool expired(const Standing& standing, std::uint64_t now_s);
+/// Are they over? By a clock of the caller's.
+bool expired(const Terms& terms, std::uint64_t now_s);
 
 /// Checks a chain, but for its end in time. Faults: refused, with what is wrong in words. A pure function. Some 60 µs a
 /// certificate, and none are checked where the form alone shows that it cannot hold.

@@ -1,6 +1,7 @@
 #include "net/discovery.hpp"
 
 #include <algorithm>
+#include <system_error>
 
 #include <sodium.h>
 
@@ -77,6 +78,14 @@ void Discovery::look_at_cards(Clock::time_point now) {
     if (cards == cards_) return;
     cards_ = std::move(cards);
     sockets_->use_cards(cards_);
+    std::map<unsigned, CardDiagnosis> seen;
+    for (const auto& card : cards_) {
+        auto& figures = seen[card.index];
+        if (const auto before = seen_.find(card.index); before != seen_.end()) figures = std::move(before->second);
+        figures.name = card.name;
+        figures.loopback = card.loopback;
+    }
+    seen_ = std::move(seen);
     hurry(now);
 }
 
@@ -87,7 +96,12 @@ void Discovery::speak(Clock::time_point now) {
                                      : links_ == 0 ? lonely_interval_ms
                                                    : linked_interval_ms);
     if (!settings_.beacons) return;
-    for (const auto& way : sockets_->ways(cards_)) sockets_->send(next_beacon(links_ == 0), way);
+    for (const auto& way : sockets_->ways(cards_)) {
+        const int why = sockets_->send(next_beacon(links_ == 0), way);
+        auto& figures = seen_[way.card];
+        ++(why == 0 ? figures.sent : figures.unsent);
+        if (why != 0) figures.why_unsent = std::generic_category().message(why);
+    }
 }
 
 void Discovery::resolve(StaticPeer& peer, Clock::time_point now) {
@@ -115,8 +129,41 @@ void Discovery::probe(Clock::time_point now, const std::function<bool(const Node
         peer.next_probe = now + jittered(done ? probe_ms_max : peer.interval);
         if (done) continue;
         resolve(peer, now);
+        ++peer.probes;
         for (const auto& address : peer.addresses) sockets_->send(next_beacon(true), address);
     }
+}
+
+CardDiagnosis* Discovery::on(unsigned card) {
+    const auto at = seen_.find(card);
+    return at == seen_.end() ? nullptr : &at->second;
+}
+
+void Discovery::remember_stranger(const BeaconSockets::Datagram& datagram) {
+    if (auto* card = on(datagram.card)) ++card->unreadable;
+    auto text = datagram.from.text();
+    std::erase(strangers_, text);
+    strangers_.push_back(std::move(text));
+    if (strangers_.size() > strangers_remembered_max) strangers_.pop_front();
+}
+
+Diagnosis Discovery::diagnose() const {
+    Diagnosis diagnosis;
+    diagnosis.beacon_port = settings_.beacons ? settings_.shared_port : std::uint16_t(0);
+    for (const auto& card : cards_) {
+        auto figures = seen_.at(card.index);
+        for (const auto& own : card.v4) figures.addresses.push_back(SocketAddress(own.address, 0).host());
+        for (const auto& own : card.v6) figures.addresses.push_back(SocketAddress(own, 0, 0).host());
+        diagnosis.cards.push_back(std::move(figures));
+    }
+    for (const auto& peer : statics_) {
+        const bool v6 = peer.at.host.find(':') != std::string::npos;
+        const auto host = v6 ? "[" + peer.at.host + "]" : peer.at.host;
+        diagnosis.statics.push_back(
+            {host + ":" + std::to_string(peer.at.port), !peer.addresses.empty(), peer.probes, peer.node.has_value()});
+    }
+    diagnosis.strangers.assign(strangers_.rbegin(), strangers_.rend());
+    return diagnosis;
 }
 
 std::vector<HeardBeacon> Discovery::listen() {
@@ -124,11 +171,17 @@ std::vector<HeardBeacon> Discovery::listen() {
     BeaconSockets::Datagram datagram;
     for (std::size_t count = 0; count < datagrams_per_poll_max && sockets_->receive(datagram); ++count) {
         auto beacon = unseal(BytesView(datagram.bytes.data(), datagram.size), settings_.beacon_key);
+        auto* card = on(datagram.card);
         if (!beacon) {
             ++ignored_;
+            if (datagram.size == beacon_bytes) remember_stranger(datagram);
             continue;
         }
-        if (beacon->node == settings_.node) continue;  // our own, come back
+        if (beacon->node == settings_.node) {  // our own, come back
+            if (card != nullptr) ++card->echoes;
+            continue;
+        }
+        if (card != nullptr) ++card->heard;
         SocketAddress listens = datagram.from;
         listens.set_port(beacon->port);
         for (auto& peer : statics_) {
@@ -171,6 +224,8 @@ void Discovery::check() const {
     STARLING_ASSERT(statics_.size() <= static_peers_max, "static peers are bounded");
     STARLING_ASSERT(cards_.size() <= cards_max, "cards are bounded");
     STARLING_ASSERT(answers_ <= answers_per_second_max, "answers are bounded");
+    STARLING_ASSERT(seen_.size() == cards_.size(), "every card that is up is watched, and no other");
+    STARLING_ASSERT(strangers_.size() <= strangers_remembered_max, "strangers are forgotten");
 }
 
 }  // namespace starling::net

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -13,6 +15,7 @@
 #include "net/beacon.hpp"
 #include "net/beacon_sockets.hpp"
 #include "net/cards.hpp"
+#include "net/diagnosis.hpp"
 #include "net/mesh.hpp"
 #include "net/peer_table.hpp"
 #include "net/resolver.hpp"
@@ -68,6 +71,8 @@ class Discovery {
     std::vector<int> descriptors() const { return sockets_->descriptors(); }
     const std::vector<Card>& cards() const { return cards_; }
     std::uint64_t ignored() const { return ignored_; }
+    /// All but the dials.
+    Diagnosis diagnose() const;
     void check() const;
 
   private:
@@ -77,6 +82,7 @@ class Discovery {
         std::optional<NodeKey> node;           // who answered from there
         Clock::time_point next_probe, resolved_at;
         Milliseconds interval = probe_ms_min;
+        std::uint64_t probes = 0;
         bool numeric = false;
     };
     Discovery(const Settings& settings, std::unique_ptr<BeaconSockets> sockets, Clock::time_point now);
@@ -87,10 +93,14 @@ class Discovery {
     void resolve(StaticPeer& peer, Clock::time_point now);
     void take_resolved(Clock::time_point now);
     std::vector<HeardBeacon> listen();
+    void remember_stranger(const BeaconSockets::Datagram& datagram);
+    CardDiagnosis* on(unsigned card);
 
     Settings settings_;
     std::unique_ptr<BeaconSockets> sockets_;
     std::vector<Card> cards_;
+    std::map<unsigned, CardDiagnosis> seen_;  // by index: of the cards that are up
+    std::deque<std::string> strangers_;       // newest last
     std::vector<StaticPeer> statics_;
     Resolver resolver_;
     std::size_t links_ = 0;

@@ -52,13 +52,14 @@ void put_kind(Bytes& out, FrameKind kind) {
     out.push_back(char(door_version));
 }
 
-constexpr std::size_t introduction_bytes = 32 + 8 + 2 + door_nonce_bytes;
+constexpr std::size_t introduction_bytes = 32 + 8 + 2 + 8 + door_nonce_bytes;
 
 Introduction get_introduction(BytesView part) {
     Introduction who;
     std::copy_n(raw(part), who.node.size(), who.node.begin());
     who.boot = get_be64(raw(part) + 32);
     who.port = get_be16(raw(part) + 40);
+    who.wall_ms = get_be64(raw(part) + 42);
     return who;
 }
 
@@ -71,29 +72,30 @@ bool is_frame(BytesView frame, FrameKind kind, std::size_t fixed) {
 
 }  // namespace
 
-/// node key, boot, port, nonce, chain: the same in HELLO and WELCOME.
-Bytes Door::introduction() const {
+/// node key, boot, port, clock, nonce, chain: the same in HELLO and WELCOME.
+Bytes Door::introduction(std::uint64_t wall_ms) const {
     std::array<std::uint8_t, introduction_bytes> part{};
     std::copy(self_.node.begin(), self_.node.end(), part.begin());
     put_be64(part.data() + 32, self_.boot);
     put_be16(part.data() + 40, self_.port);
-    randombytes_buf(part.data() + 42, door_nonce_bytes);
+    put_be64(part.data() + 42, wall_ms);
+    randombytes_buf(part.data() + 50, door_nonce_bytes);
     return Bytes(view(part)).append(chain_);
 }
 
-Bytes Door::hello(const CurveEnds& ends) const {
+Bytes Door::hello(const CurveEnds& ends, std::uint64_t wall_ms) const {
     Bytes out;
     put_kind(out, FrameKind::hello);
     out += view(trust_.mesh);
-    out += introduction();
+    out += introduction(wall_ms);
     out += view(tag_of(key_, ends, {out}));
     return out;
 }
 
-Bytes Door::welcome(const CurveEnds& ends, BytesView hello) const {
+Bytes Door::welcome(const CurveEnds& ends, BytesView hello, std::uint64_t wall_ms) const {
     Bytes out;
     put_kind(out, FrameKind::welcome);
-    out += introduction();
+    out += introduction(wall_ms);
     out += view(tag_of(key_, ends, {hello, out}));
     return out;
 }
@@ -114,7 +116,7 @@ std::variant<Guest, DoorRefusal> Door::checked(BytesView part, const CurveKey& s
     if (!chain) return DoorRefusal::malformed;
     const auto standing = standing_of(trust_, *chain, who.node);
     if (!standing || standing->what != Subject::node) return DoorRefusal::no_certificate;
-    if (expired(*standing, now_s)) return DoorRefusal::expired;
+    if (expired(standing->terms, now_s)) return DoorRefusal::expired;
     return Guest{who, *standing};
 }
 

@@ -26,7 +26,8 @@ enum class FrameKind : std::uint8_t { hello = 1, welcome = 2, ready = 3, data = 
 struct Introduction {
     NodeKey node{};
     BootId boot = 0;
-    std::uint16_t port = 0;  ///< where it listens
+    std::uint16_t port = 0;     ///< where it listens
+    std::uint64_t wall_ms = 0;  ///< its wall clock, since 1970, as it says this; not of one's own introduction
 };
 
 /// Who is let in, and as what.
@@ -36,8 +37,8 @@ struct Guest {
 };
 
 /// Without the chain.
-constexpr std::size_t hello_bytes = 1 + 1 + 16 + 32 + 8 + 2 + 16 + 32;
-constexpr std::size_t welcome_bytes = 1 + 1 + 32 + 8 + 2 + 16 + 32;
+constexpr std::size_t hello_bytes = 1 + 1 + 16 + 32 + 8 + 2 + 8 + 16 + 32;
+constexpr std::size_t welcome_bytes = 1 + 1 + 32 + 8 + 2 + 8 + 16 + 32;
 constexpr std::size_t ready_bytes = 1 + 1 + 32;
 static_assert(hello_bytes + chain_bytes_max <= door_frame_bytes_max);
 
@@ -53,8 +54,8 @@ class Door {
     Door(const Membership& own, const Introduction& self)
         : trust_(own.mesh.trust()), key_(own.mesh.door_key()), chain_(encode_chain(own.chain)), self_(self) {}
 
-    Bytes hello(const CurveEnds& ends) const;
-    Bytes welcome(const CurveEnds& ends, BytesView hello) const;
+    Bytes hello(const CurveEnds& ends, std::uint64_t wall_ms) const;
+    Bytes welcome(const CurveEnds& ends, BytesView hello, std::uint64_t wall_ms) const;
     Bytes ready(const CurveEnds& ends, BytesView hello, BytesView welcome) const;
 
     /// Who is at the door, or why they are refused. The tag is checked before anything costly; the chain takes some
@@ -65,7 +66,7 @@ class Door {
     bool check_ready(const CurveEnds& ends, BytesView hello, BytesView welcome, BytesView frame) const;
 
   private:
-    Bytes introduction() const;
+    Bytes introduction(std::uint64_t wall_ms) const;
     std::variant<Guest, DoorRefusal> checked(BytesView part, const CurveKey& shown, std::uint64_t now_s) const;
 
     Trust trust_;

@@ -9,8 +9,10 @@
 
 namespace starling::net {
 namespace {
-constexpr std::string_view identity_label = "starling-identity-1";
+std::string_view label_of(Identity::Of whose) {
+    return whose == Identity::Of::node ? "starling-identity-1" : "starling-admin-1";
 }
+}  // namespace
 
 std::optional<CurveKey> curve_key_of(const NodeKey& node) {
     CurveKey curve{};
@@ -32,18 +34,18 @@ Identity Identity::generate() {
     return Identity(seed);
 }
 
-Result<Identity> Identity::load(const std::filesystem::path& path, const KeySeal* seal) {
-    auto seed = read_secret_file<32>(path, identity_label, seal);
+Result<Identity> Identity::load(const std::filesystem::path& path, const KeySeal* seal, Of whose) {
+    auto seed = read_secret_file<32>(path, label_of(whose), seal);
     if (!seed) return seed.fault();
     return Identity(*seed);
 }
 
-Result<Done> Identity::save(const std::filesystem::path& path, const KeySeal* seal) const {
-    return write_secret_file(path, identity_label, {seed_.data(), seed_.size()}, seal);
+Result<Done> Identity::save(const std::filesystem::path& path, const KeySeal* seal, Of whose) const {
+    return write_secret_file(path, label_of(whose), {seed_.data(), seed_.size()}, seal);
 }
 
-Result<Done> Identity::seal_file(const std::filesystem::path& path, const KeySeal& seal) {
-    return seal_secret_file(path, identity_label, seal);
+Result<Done> Identity::seal_file(const std::filesystem::path& path, const KeySeal& seal, Of whose) {
+    return seal_secret_file(path, label_of(whose), seal);
 }
 
 Signature Identity::sign(BytesView message) const {

@@ -42,12 +42,14 @@ class Identity {
     static Identity generate();
     /// The key pair of a seed: an invitation's, as a join code carries it.
     static Identity from_seed(const Secret<32>& seed) { return Identity(seed); }
+    /// Whose key it is, so that a file of one kind is none of the other.
+    enum class Of : std::uint8_t { node, admin };
     /// Reads what save() wrote. Faults: not_available (no file, or not readable), refused (others may read it),
     /// malformed.
-    static Result<Identity> load(const std::filesystem::path& path, const KeySeal* seal = nullptr);
+    static Result<Identity> load(const std::filesystem::path& path, const KeySeal* seal = nullptr, Of whose = Of::node);
     /// Writes the seed with mode 0600, whole or not at all, and syncs it. Refuses to overwrite an existing file.
-    Result<Done> save(const std::filesystem::path& path, const KeySeal* seal = nullptr) const;
-    static Result<Done> seal_file(const std::filesystem::path& path, const KeySeal& seal);
+    Result<Done> save(const std::filesystem::path& path, const KeySeal* seal = nullptr, Of whose = Of::node) const;
+    static Result<Done> seal_file(const std::filesystem::path& path, const KeySeal& seal, Of whose = Of::node);
 
     const NodeKey& node_key() const { return node_key_; }
     const CurveKey& curve_public() const { return curve_public_; }

@@ -15,10 +15,9 @@ BytesView payload_of(BytesView framed) {
 }
 
 /// Certificates end by the wall clock; all else here goes by the steady one.
-std::uint64_t wall_s() {
-    return std::uint64_t(std::max<std::int64_t>(
-        0,
-        std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count()));
+std::uint64_t wall_ms() {
+    const auto since = std::chrono::system_clock::now().time_since_epoch();
+    return std::uint64_t(std::max<std::int64_t>(0, std::chrono::duration_cast<Milliseconds>(since).count()));
 }
 
 std::string address_of(std::optional<SocketAddress> remote, std::uint16_t port) {
@@ -28,6 +27,12 @@ std::string address_of(std::optional<SocketAddress> remote, std::uint16_t port) 
 }
 
 }  // namespace
+
+Links::Links(const Settings& settings, const Membership& own, Listener& listener, Dialler& dialler, PeerTable& peers)
+    : settings_(settings), door_(own, settings.self), listener_(listener), dialler_(dialler), peers_(peers) {
+    const auto standing = standing_of(own.mesh.trust(), own.chain, settings.self.node);
+    if (standing) remember_joined(settings.self.node, *standing);
+}
 
 Connections& Links::side_of(ConnectionId id) {
     if (we_dialled(id)) return dialler_;
@@ -48,7 +53,7 @@ void Links::dial(const DialTarget& target) {
     connection.peer = target.node;
     connection.deadline = now_ + settings_.handshake_ms_max;
     connection.counters.address = target.address;
-    connection.hello = door_.hello(connection.ends);
+    connection.hello = door_.hello(connection.ends, wall_ms());
     write(*dialled, connection, FrameKind::hello, payload_of(connection.hello));
     dialling_.emplace(target.node, *dialled);
     connections_.emplace(*dialled, std::move(connection));
@@ -58,6 +63,14 @@ void Links::dial(const DialTarget& target) {
 void Links::dial_failed(const NodeKey& peer) {
     peers_.dial_failed(peer, now_);
     if (settings_.on_demand) events_.push_back(DialFailed{peer});
+}
+
+/// Of many, the names that come first are kept: people look at a few.
+void Links::remember_failed(const NodeKey& peer, const std::string& address, const std::string& reason) {
+    if (up_.contains(peer) || welcoming_.contains(peer)) return;  // two dials crossed
+    auto& failed = failed_[peer];
+    failed = {peer, address, reason, failed.failures + 1};
+    if (failed_.size() > failed_dials_remembered_max) failed_.erase(std::prev(failed_.end()));
 }
 
 void Links::connect(const NodeKey& peer, const std::string& address) {
@@ -135,33 +148,39 @@ std::optional<DoorRefusal> Links::refusal_for(const Introduction& who) const {
 bool Links::used_up(const NodeKey& node, const Standing& standing) const {
     if (standing.invitation_uses == 0) return false;
     const auto at = joined_.find(*standing.invitation);
-    return at != joined_.end() && at->second.size() >= standing.invitation_uses && !at->second.contains(node);
+    if (at != joined_.end() && at->second.contains(node)) return false;
+    return joined_count_ == joined_remembered_max ||
+           (at != joined_.end() && at->second.size() >= standing.invitation_uses);
 }
 
-void Links::remember_joined(const Connection& connection) {
-    if (connection.standing.invitation_uses == 0 || joined_count_ == joined_remembered_max) return;
-    if (joined_[*connection.standing.invitation].insert(connection.peer).second) ++joined_count_;
+void Links::remember_joined(const NodeKey& node, const Standing& standing) {
+    if (standing.invitation_uses == 0) return;
+    if (joined_[*standing.invitation].insert(node).second) ++joined_count_;
 }
 
 void Links::take_hello(ConnectionId id, const CurveKey& key, BytesView frame) {
     const CurveEnds ends{key, settings_.curve};
-    auto checked = door_.check_hello(ends, frame, wall_s());
+    auto checked = door_.check_hello(ends, frame, wall_ms() / 1000);
     if (auto* refusal = std::get_if<DoorRefusal>(&checked)) return listener_.refuse(id, *refusal, now_);
     const auto& [who, standing] = std::get<Guest>(checked);
     listener_.mark_member(id);
     if (auto refusal = refusal_for(who)) return listener_.refuse(id, *refusal, now_);
     if (used_up(who.node, standing)) return listener_.refuse(id, DoorRefusal::used_up, now_);
 
-    if (auto at = dialling_.find(who.node); at != dialling_.end()) drop(at->second, "the peer dialled first");
+    if (auto at = dialling_.find(who.node); at != dialling_.end()) {
+        drop(at->second, "the peer dialled first");
+        failed_.erase(who.node);
+    }
     if (auto at = welcoming_.find(who.node); at != welcoming_.end()) drop(at->second, "the peer dialled again");
     Connection connection;
     connection.stage = Stage::ready_awaited;
     connection.ends = ends;
     connection.peer = who.node;
     connection.standing = standing;
+    connection.counters.clock_ms = std::int64_t(who.wall_ms) - std::int64_t(wall_ms());
     connection.boot = who.boot;
     connection.hello = Bytes(frame);
-    connection.welcome = door_.welcome(ends, frame);
+    connection.welcome = door_.welcome(ends, frame, wall_ms());
     connection.counters.address = address_of(listener_.remote(id), who.port);
     if (write(id, connection, FrameKind::welcome, payload_of(connection.welcome)) != Sent::yes)
         return listener_.close(id);
@@ -173,13 +192,17 @@ void Links::take_hello(ConnectionId id, const CurveKey& key, BytesView frame) {
 
 void Links::take_welcome(ConnectionId id, BytesView frame) {
     Connection& connection = connections_.at(id);
-    auto checked = door_.check_welcome(connection.ends, connection.hello, frame, wall_s());
+    auto checked = door_.check_welcome(connection.ends, connection.hello, frame, wall_ms() / 1000);
     auto* guest = std::get_if<Guest>(&checked);
-    if (guest == nullptr || guest->introduction.node != connection.peer)
-        return drop(id, "the peer did not prove membership");
+    if (guest == nullptr || guest->introduction.node != connection.peer) {
+        const auto* refusal = std::get_if<DoorRefusal>(&checked);
+        const auto why = refusal != nullptr ? name_of(*refusal) : "another node answered";
+        return drop(id, "the peer did not prove membership: " + std::string(why));
+    }
     if (used_up(connection.peer, guest->standing)) return drop(id, "the peer's invitation has been used up");
     connection.boot = guest->introduction.boot;
     connection.standing = guest->standing;
+    connection.counters.clock_ms = std::int64_t(guest->introduction.wall_ms) - std::int64_t(wall_ms());
     const Bytes ready = door_.ready(connection.ends, connection.hello, frame);
     if (write(id, connection, FrameKind::ready, payload_of(ready)) != Sent::yes)
         return drop(id, "the connection was closed");
@@ -202,6 +225,7 @@ void Links::raise(ConnectionId id) {
     if (auto at = up_.find(peer); at != up_.end()) drop(at->second, "the peer was restarted");
     // Dials and welcomes are counted apart, so that neither waits for the other; the last of them may be one too many.
     if (up_.size() >= settings_.links_max) return drop(id, "there are as many links as there may be");
+    if (used_up(peer, connection.standing)) return drop(id, "the peer's invitation has been used up");  // meanwhile
     dialling_.erase(peer);
     welcoming_.erase(peer);
     up_.emplace(peer, id);
@@ -210,11 +234,12 @@ void Links::raise(ConnectionId id) {
     connection.welcome.clear();
     connection.counters.peer = peer;
     connection.counters.terms = connection.standing.terms;
-    remember_joined(connection);
+    remember_joined(peer, connection.standing);
     connection.counters.we_dialled = we_dialled(id);
     connection.counters.since = now_;
     connection.heard_at = now_;
     peers_.link_made(peer);
+    failed_.erase(peer);
     peers_.set_engaged(peer, true, now_);
     events_.push_back(LinkUp{peer, connection.counters.address, we_dialled(id)});
 }
@@ -260,11 +285,11 @@ void Links::look_at_links() {
     // Nobody was listening while this node was busy with something else: that is not the peers' silence.
     const auto stalled = now_ - looked_at_ > 2 * every ? now_ - looked_at_ : Clock::duration::zero();
     looked_at_ = now_;
-    const auto wall = wall_s();
+    const auto wall_s = wall_ms() / 1000;
     std::vector<ConnectionId> silent, over;
     for (const auto& [peer, id] : up_) {
         Connection& connection = connections_.at(id);
-        if (expired(connection.standing, wall)) over.push_back(id);
+        if (expired(connection.standing.terms, wall_s)) over.push_back(id);
         connection.heard_at = std::min(connection.heard_at + stalled, now_);
         if (now_ - connection.heard_at > settings_.heartbeat_timeout_ms * standstill_factor) silent.push_back(id);
         if (now_ - connection.spoke_at >= every) report(id, connection);
@@ -278,6 +303,7 @@ void Links::drop(ConnectionId id, const std::string& reason, bool still_open) {
     if (at == connections_.end()) return;
     const Stage stage = at->second.stage;
     const NodeKey peer = at->second.peer;
+    const std::string address = at->second.counters.address;
     connections_.erase(at);
     if (still_open) side_of(id).close(id);
     if (stage == Stage::up) {
@@ -286,6 +312,7 @@ void Links::drop(ConnectionId id, const std::string& reason, bool still_open) {
         peers_.link_lost(peer, now_);
     } else if (stage == Stage::welcome_awaited) {
         dialling_.erase(peer);
+        remember_failed(peer, address, reason);
         dial_failed(peer);
     } else {
         welcoming_.erase(peer);
@@ -378,6 +405,7 @@ void Links::check() const {
     staged(welcoming_, Stage::ready_awaited);
     std::size_t joined = 0;
     for (const auto& [invitation, nodes] : joined_) joined += nodes.size();
+    STARLING_ASSERT(failed_.size() <= failed_dials_remembered_max, "failed dials are forgotten");
     STARLING_ASSERT(joined == joined_count_ && joined <= joined_remembered_max, "who joined by what is bounded");
 }
 

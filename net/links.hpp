@@ -26,7 +26,8 @@ constexpr std::size_t dials_at_once_max = 32;
 // TCP notices a machine that is gone within heartbeat_timeout_ms; a peer whose process only stands still gets so many
 // times that, since it may be busy.
 constexpr int standstill_factor = 4;
-// Nodes that are remembered as having joined with invitations that have a number of uses; of more, no more is kept.
+// Nodes that are remembered as having joined with invitations that have a number of uses; beyond, no other comes in by
+// such an invitation.
 constexpr std::size_t joined_remembered_max = 4096;
 
 /// Owned by one thread. Invariants: at most one link, one dial and one welcome under way for a peer; no event names a
@@ -44,8 +45,7 @@ class Links final : public ConnectionSink {
         Milliseconds heartbeat_timeout_ms{};
         bool on_demand = false;
     };
-    Links(const Settings& settings, const Membership& own, Listener& listener, Dialler& dialler, PeerTable& peers)
-        : settings_(settings), door_(own, settings.self), listener_(listener), dialler_(dialler), peers_(peers) {}
+    Links(const Settings& settings, const Membership& own, Listener& listener, Dialler& dialler, PeerTable& peers);
 
     /// Sets the time for what on_frame() and on_gone() do next.
     void at(Clock::time_point now) { now_ = now; }
@@ -67,6 +67,7 @@ class Links final : public ConnectionSink {
     bool has_events() const { return !events_.empty(); }
     std::vector<LinkEvent> take_events();
     std::vector<LinkCounters> counters() const;
+    const std::map<NodeKey, FailedDial>& failed_dials() const { return failed_; }
     Clock::time_point due_at() const;
     void check() const;
 
@@ -95,13 +96,14 @@ class Links final : public ConnectionSink {
     void take_ready(ConnectionId id, BytesView frame);
     void take_linked(ConnectionId id, BytesView frame);
     bool take_alive(Connection& connection, BytesView payload);
-    void remember_joined(const Connection& connection);
+    void remember_joined(const NodeKey& node, const Standing& standing);
     void report(ConnectionId id, Connection& connection);
     void flush(ConnectionId id, Connection& connection);
     void look_at_links();
 
     void dial(const DialTarget& target);
     void dial_failed(const NodeKey& peer);
+    void remember_failed(const NodeKey& peer, const std::string& address, const std::string& reason);
     void raise(ConnectionId id);
     void drop(ConnectionId id, const std::string& reason, bool still_open = true);
     void forget_peer_if_idle(const NodeKey& peer);
@@ -117,6 +119,7 @@ class Links final : public ConnectionSink {
     std::set<NodeKey> blocked_;
     std::map<NodeKey, std::set<NodeKey>> joined_;  // by invitation: who was linked here by it
     std::size_t joined_count_ = 0;
+    std::map<NodeKey, FailedDial> failed_;  // dials, since the last link
     std::vector<LinkEvent> events_;
     Clock::time_point looked_at_ = Clock::now();
 };

@@ -19,7 +19,8 @@ constexpr std::size_t code_keys_bytes = 3 * 32;  // mesh secret, admin key, seed
 constexpr int code_variant = sodium_base64_VARIANT_URLSAFE_NO_PADDING;
 
 // Each use of the secret has a number of its own; these are wire format, never renumber them.
-enum : std::uint64_t { subkey_beacon = 2, subkey_door = 3 };
+enum : std::uint64_t { subkey_beacon = 2, subkey_door = 3 };  // of the mesh secret
+enum : std::uint64_t { subkey_mesh_secret = 1 };              // of the admin key's seed
 constexpr char kdf_context[crypto_kdf_CONTEXTBYTES + 1] = "starling";
 
 Bytes checksum_of(BytesView payload) {
@@ -72,11 +73,11 @@ MeshSecret::MeshSecret(const Secret<32>& root, const NodeKey& admin) : root_(roo
     crypto_kdf_derive_from_key(door_key_.data(), door_key_.size(), subkey_door, kdf_context, root_.data());
 }
 
-MeshSecret MeshSecret::generate(const NodeKey& admin) {
+MeshSecret MeshSecret::founded_by(const Identity& admin) {
     start_sodium();
     Secret<32> root;
-    randombytes_buf(root.data(), root.size());
-    return MeshSecret(root, admin);
+    crypto_kdf_derive_from_key(root.data(), root.size(), subkey_mesh_secret, kdf_context, admin.seed().data());
+    return MeshSecret(root, admin.node_key());
 }
 
 Result<MeshSecret> MeshSecret::load(const std::filesystem::path& path, const KeySeal* seal) {
@@ -122,7 +123,9 @@ std::string JoinCode::text() const {
                       code_variant);
     text.pop_back();
     wipe(payload.data(), payload.size());
-    return std::string(code_prefix) + text;
+    auto code = std::string(code_prefix) + text;
+    wipe(text.data(), text.size());
+    return code;
 }
 
 Result<JoinCode> JoinCode::read(BytesView body) {
@@ -153,6 +156,15 @@ Membership JoinCode::admit(const NodeKey& node) const {
     return {mesh, issued(invitation, mesh.mesh_id(), Subject::node, node, terms)};
 }
 
+Result<JoinCode> JoinCode::checked_code(BytesView payload) {
+    if (payload.size() < code_keys_bytes + code_checksum_bytes)
+        return Fault{FaultCode::malformed, "the join code was cut off"};
+    const auto body = payload.substr(0, payload.size() - code_checksum_bytes);
+    if (payload.substr(body.size()) != checksum_of(body))
+        return Fault{FaultCode::malformed, "the join code has a typing error: its checksum does not match"};
+    return read(body);
+}
+
 Result<JoinCode> parse_join_code(std::string_view text) {
     start_sodium();
     text = trimmed(text);
@@ -166,14 +178,7 @@ Result<JoinCode> parse_join_code(std::string_view text) {
     auto payload = from_base64(text.substr(code_prefix.size()));
     if (!payload)
         return Fault{FaultCode::malformed, "the join code has a character that does not belong in it, or was cut off"};
-    if (payload->size() < code_keys_bytes + code_checksum_bytes)
-        return Fault{FaultCode::malformed, "the join code was cut off"};
-
-    BytesView body = BytesView(*payload).substr(0, payload->size() - code_checksum_bytes);
-    if (BytesView(*payload).substr(body.size()) != checksum_of(body)) {
-        return Fault{FaultCode::malformed, "the join code has a typing error: its checksum does not match"};
-    }
-    auto code = JoinCode::read(body);
+    auto code = JoinCode::checked_code(*payload);
     wipe(payload->data(), payload->size());
     return code;
 }

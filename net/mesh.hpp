@@ -21,8 +21,8 @@ namespace starling::net {
 /// Immutable, readable from any thread, wiped on destruction.
 class MeshSecret {
   public:
-    /// A new secret, of the mesh that `admin` founds.
-    static MeshSecret generate(const NodeKey& admin);
+    /// Of the mesh that `admin` founds: always the same, so that the admin key alone brings a mesh back.
+    static MeshSecret founded_by(const Identity& admin);
     /// Reads what save() wrote. Faults as Identity::load.
     static Result<MeshSecret> load(const std::filesystem::path& path, const KeySeal* seal = nullptr);
     /// Mode 0600, whole or not at all, never over an existing file.
@@ -72,6 +72,7 @@ struct JoinCode {
 
   private:
     friend Result<JoinCode> parse_join_code(std::string_view text);
+    static Result<JoinCode> checked_code(BytesView payload);
     static Result<JoinCode> read(BytesView body);
 };
 

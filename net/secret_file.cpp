@@ -17,7 +17,8 @@ namespace {
 
 constexpr std::size_t file_bytes_max = 2 * (secret_bytes_max + KeySeal::overhead_bytes) + 256;
 constexpr std::size_t checksum_bytes = 16;
-constexpr std::string_view sealed_suffix = ".sealed";  // of the label
+constexpr std::string_view sealed_suffix = ".sealed";                       // of the label
+constexpr std::string_view draft_infix = ".draft-", next_suffix = ".next";  // of files that are being written
 
 class Descriptor {
   public:
@@ -135,7 +136,7 @@ Result<Done> write_line(const std::filesystem::path& path, std::string line) {
     std::uint64_t tag = 0;
     randombytes_buf(&tag, sizeof tag);
     std::filesystem::path draft = path;
-    draft += ".draft-" + std::to_string(tag);
+    draft += std::string(draft_infix) + std::to_string(tag);
 
     Result<Done> result = Done{};
     {
@@ -200,13 +201,32 @@ Result<Done> seal_secret_file(const std::filesystem::path& path, std::string_vie
     Secret<secret_bytes_max> bytes;
     const auto count = read_secret_file(path, label, {bytes.data(), bytes.size()}, nullptr);
     if (!count) return count.fault();
+    return replace_secret_file(path, label, {bytes.data(), *count}, &seal);
+}
+
+Result<Done> replace_secret_file(const std::filesystem::path& path, std::string_view label,
+                                 std::span<const std::uint8_t> bytes, const KeySeal* seal) {
     auto next = path;
-    next += ".next";
+    next += next_suffix;
     ::unlink(next.c_str());
-    if (auto written = write_secret_file(next, label, {bytes.data(), *count}, &seal); !written) return written;
+    if (auto written = write_secret_file(next, label, bytes, seal); !written) return written;
     if (::rename(next.c_str(), path.c_str()) != 0) return system_fault("cannot replace", path);
     if (!sync_directory(path)) return system_fault("cannot sync the directory of", path);
     return Done{};
+}
+
+bool is_sealed(const std::filesystem::path& path) {
+    const auto line = read_owned(path);
+    return line && line->substr(0, line->find(' ')).ends_with(sealed_suffix);
+}
+
+void remove_drafts(const std::filesystem::path& directory) {
+    std::error_code ignored;
+    for (const auto& entry : std::filesystem::directory_iterator(directory, ignored)) {
+        const auto name = entry.path().filename().string();
+        if (name.find(draft_infix) != std::string::npos || name.ends_with(next_suffix))
+            std::filesystem::remove(entry.path(), ignored);
+    }
 }
 
 }  // namespace starling::net

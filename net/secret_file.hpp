@@ -27,6 +27,13 @@ Result<Done> write_secret_file(const std::filesystem::path& path, std::string_vi
 /// seal does not open).
 Result<std::size_t> read_secret_file(const std::filesystem::path& path, std::string_view label,
                                      std::span<std::uint8_t> into, const KeySeal* seal = nullptr);
+/// As write_secret_file, in place of what is there.
+Result<Done> replace_secret_file(const std::filesystem::path& path, std::string_view label,
+                                 std::span<const std::uint8_t> bytes, const KeySeal* seal = nullptr);
+/// Does it say of itself that it is sealed?
+bool is_sealed(const std::filesystem::path& path);
+/// What a process that was killed left of writing here. Only while nobody else writes to the directory.
+void remove_drafts(const std::filesystem::path& directory);
 /// Has what is in clear sealed from now on; the file is whole at any moment. What was on the disk before may be found
 /// by who looks at its blocks. Faults: as of both others.
 Result<Done> seal_secret_file(const std::filesystem::path& path, std::string_view label, const KeySeal& seal);

@@ -89,6 +89,7 @@ class MeshTransport final : public Transport {
     std::vector<std::string> local_addresses() const override;
     std::vector<LinkCounters> links() const override { return links_->counters(); }
     DoorCounters door() const override;
+    Diagnosis diagnose() const override;
     void check() const override;
 
   private:
@@ -248,6 +249,12 @@ DoorCounters MeshTransport::door() const {
     DoorCounters counters = counters_;
     counters.beacons_ignored += discovery_->ignored();
     return counters;
+}
+
+Diagnosis MeshTransport::diagnose() const {
+    auto diagnosis = discovery_->diagnose();
+    for (const auto& [peer, failed] : links_->failed_dials()) diagnosis.dials.push_back(failed);
+    return diagnosis;
 }
 
 void MeshTransport::check() const {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "crdt/ids.hpp"
+#include "net/diagnosis.hpp"
 #include "net/identity.hpp"
 #include "net/mesh.hpp"
 #include "net/waker.hpp"
@@ -86,7 +87,8 @@ using LinkEvent = std::variant<LinkUp, LinkDown, Message, Heard, DialFailed>;
 struct LinkCounters {
     NodeKey peer{};
     std::string address;
-    Terms terms{};  ///< as its certificate says
+    Terms terms{};              ///< as its certificate says
+    std::int64_t clock_ms = 0;  ///< how far its wall clock was ahead of this one's when the link was made
     bool we_dialled = false;
     Clock::time_point since;
     std::uint64_t bytes_in = 0, bytes_out = 0, frames_in = 0, frames_out = 0;
@@ -160,6 +162,7 @@ class Transport {
     virtual std::vector<std::string> local_addresses() const = 0;
     virtual std::vector<LinkCounters> links() const = 0;
     virtual DoorCounters door() const = 0;
+    virtual Diagnosis diagnose() const = 0;
     virtual void check() const = 0;
 };
 

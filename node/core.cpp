@@ -116,9 +116,7 @@ CorePtr Core::open(const Options& options) {
 Core::Core(const Options& options, Parts parts)
     : dir_(std::move(parts.dir)),
       node_key_(parts.node_key),
-      mesh_(std::move(parts.settled.membership.mesh)),
-      standing_(parts.settled.standing),
-      issuer_(std::move(parts.settled.issuer)),
+      membership_(std::move(parts.settled)),
       log_(options.log),
       wrong_clock_(options.wrong_clock),
       peer_(std::move(parts.peer)),
@@ -127,7 +125,10 @@ Core::Core(const Options& options, Parts parts)
       watchers_(std::make_shared<Watchers>([log = log_](const std::string& line) { log(LogLevel::error, line); })),
       storage_(parts.store ? std::make_unique<Storage>(static_cast<StorageDriver&>(*this), std::move(parts.store))
                            : nullptr),
-      network_(std::make_unique<Network>(static_cast<NetworkDriver&>(*this), std::move(parts.transport), log_)) {}
+      network_(std::make_unique<Network>(static_cast<NetworkDriver&>(*this), std::move(parts.transport), log_)) {
+    if (is_over(membership_.standing))
+        log_(LogLevel::warning, "this node's certificate is over: no peer lets it in until it joins with another code");
+}
 
 Core::~Core() {
     close();
@@ -153,7 +154,7 @@ void Core::close() {
 
 std::string Core::invite(const Invitation& invitation) const {
     require_open();
-    return detail::invite(mesh_, issuer_, invitation, network_->figures().addresses);
+    return detail::invite(membership_, invitation, network_->figures().addresses);
 }
 
 void Core::require_open() const {
@@ -175,7 +176,7 @@ bool Core::look_inside() const {
 
 Commit Core::transact(const std::function<void(Tx&)>& write) {
     if (inside_transaction()) throw Error(Errc::nested_transaction);
-    if (standing_.role < Role::writer) throw Error(Errc::role_forbids);
+    if (membership_.standing.role < Role::writer) throw Error(Errc::role_forbids);
     // Whatever becomes of the transaction, since the peer may have begun a life or cut its window before it. The
     // network thread that this wakes needs the lock.
     struct Note {

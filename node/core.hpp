@@ -97,6 +97,7 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     std::string invite(const Invitation& invitation) const;
     /// Closes the open window first, except inside `transact`.
     Status status();
+    std::vector<Finding> diagnose();
 
     /// Throws Errc::closed once it is.
     void require_open() const;
@@ -136,9 +137,7 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
 
     std::optional<Directory> dir_;  // its lock
     const crdt::NodeKey node_key_;
-    const net::MeshSecret mesh_;
-    const Standing standing_;
-    const std::optional<net::Issuer> issuer_;  // what this node invites with
+    const Settled membership_;
     const Log log_;
     const std::function<void(const NodeId&)> wrong_clock_;
 

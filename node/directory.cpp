@@ -42,25 +42,30 @@ bool is_there(const std::filesystem::path& path) {
     return there;
 }
 
-template <class T>
-T load(const std::filesystem::path& path, const net::KeySeal* seal) {
-    auto loaded = T::load(path, seal);
+template <class T, class... More>
+T load(const std::filesystem::path& path, const net::KeySeal* seal, More... more) {
+    auto loaded = T::load(path, seal, more...);
     if (!loaded) rethrow_key(path, loaded.fault());
     return std::move(*loaded);
 }
 
-template <class T>
-void save(const T& key, const std::filesystem::path& path, const net::KeySeal* seal) {
-    if (const auto saved = key.save(path, seal); !saved) unusable(path, saved.fault().what);
+template <class T, class... More>
+void save(const T& key, const std::filesystem::path& path, const net::KeySeal* seal, More... more) {
+    if (const auto saved = key.save(path, seal, more...); !saved) unusable(path, saved.fault().what);
 }
 
-template <class T>
-void seal_file(const std::filesystem::path& path, const net::KeySeal& seal) {
+template <class T, class... More>
+void seal_file(const std::filesystem::path& path, const net::KeySeal& seal, More... more) {
     if (!is_there(path)) return;
-    if (const auto sealed = T::seal_file(path, seal); !sealed) rethrow_key(path, sealed.fault());
+    if (const auto sealed = T::seal_file(path, seal, more...); !sealed) rethrow_key(path, sealed.fault());
 }
 
 net::KeySeal seal_of(const std::filesystem::path& path, const Unlock& unlock) {
+    std::error_code absent;
+    const auto mode = std::filesystem::status(path, absent).permissions();
+    constexpr auto others = std::filesystem::perms::group_all | std::filesystem::perms::others_all;
+    if (!absent && (mode & others) != std::filesystem::perms::none && is_there(path))
+        throw Error(Errc::key_exposed, path.string());
     auto seal = unlock.key ? net::KeySeal::from_key(path, net::Secret<32>(*unlock.key))
                            : net::KeySeal::from_passphrase(path, unlock.passphrase);
     if (seal) return std::move(*seal);
@@ -74,10 +79,10 @@ net::KeySeal seal_of(const std::filesystem::path& path, const Unlock& unlock) {
     }
 }
 
-net::Identity load_or_make(const std::filesystem::path& path, const net::KeySeal* seal) {
-    if (is_there(path)) return load<net::Identity>(path, seal);
+net::Identity load_or_make(const std::filesystem::path& path, const net::KeySeal* seal, net::Identity::Of whose) {
+    if (is_there(path)) return load<net::Identity>(path, seal, whose);
     auto made = net::Identity::generate();
-    save(made, path, seal);
+    save(made, path, seal, whose);
     return made;
 }
 
@@ -92,7 +97,10 @@ Directory::Directory(std::filesystem::path path) : path_(std::move(path)) {
     const auto lock = path_ / "lock";
     lock_ = ::open(lock.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (lock_ < 0) unusable(lock, reason_of(errno));
-    if (::flock(lock_, LOCK_EX | LOCK_NB) == 0) return;
+    if (::flock(lock_, LOCK_EX | LOCK_NB) == 0) {
+        net::remove_drafts(path_);
+        return;
+    }
     const auto why = errno;
     ::close(lock_);
     if (why == EWOULDBLOCK) throw Error(Errc::dir_in_use, path_.string());
@@ -108,18 +116,21 @@ Directory::Directory(Directory&& other) noexcept
 
 void Directory::unlock(const Unlock& unlock) {
     const auto file = path_ / "seal";
+    const auto node = path_ / "node.key", admin = path_ / "admin.key", mesh = path_ / "mesh.key";
+    if (!is_there(file) && (net::is_sealed(node) || net::is_sealed(admin) || net::is_sealed(mesh)))
+        throw Error(Errc::key_sealed, file.string() + " is missing, and without it nothing opens them");
     if (!unlock.key && unlock.passphrase.empty()) {
         if (is_there(file)) throw Error(Errc::key_sealed, path_.string());
         return;
     }
     seal_ = seal_of(file, unlock);
-    seal_file<net::Identity>(path_ / "node.key", *seal_);
-    seal_file<net::Identity>(path_ / "admin.key", *seal_);
-    seal_file<net::MeshSecret>(path_ / "mesh.key", *seal_);
+    seal_file<net::Identity>(node, *seal_, net::Identity::Of::node);
+    seal_file<net::Identity>(admin, *seal_, net::Identity::Of::admin);
+    seal_file<net::MeshSecret>(mesh, *seal_);
 }
 
 net::Identity Directory::identity() const {
-    return load_or_make(path_ / "node.key", seal());
+    return load_or_make(path_ / "node.key", seal(), net::Identity::Of::node);
 }
 
 std::optional<net::MeshSecret> Directory::mesh() const {
@@ -145,25 +156,21 @@ net::Chain Directory::chain() const {
 }
 
 void Directory::set_chain(const net::Chain& chain) const {
-    const auto path = path_ / "node.cert", next = path_ / "node.cert.next";
+    const auto path = path_ / "node.cert";
     const auto bytes = net::encode_chain(chain);
-    std::error_code error;
-    std::filesystem::remove(next, error);
-    const auto saved =
-        net::write_secret_file(next, chain_label, {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
-    if (!saved) unusable(next, saved.fault().what);
-    std::filesystem::rename(next, path, error);
-    if (error) unusable(path, error.message());
+    const auto saved = net::replace_secret_file(path, chain_label,
+                                                {reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size()});
+    if (!saved) unusable(path, saved.fault().what);
 }
 
 std::optional<net::Identity> Directory::admin() const {
     const auto path = path_ / "admin.key";
     if (!is_there(path)) return std::nullopt;
-    return load<net::Identity>(path, seal());
+    return load<net::Identity>(path, seal(), net::Identity::Of::admin);
 }
 
 net::Identity Directory::admin_made() const {
-    return load_or_make(path_ / "admin.key", seal());
+    return load_or_make(path_ / "admin.key", seal(), net::Identity::Of::admin);
 }
 
 std::vector<std::string> Directory::peers() const {

@@ -5,7 +5,7 @@
 //     node.key   0600
 //     node.cert  0600, the certificate chain
 //     mesh.key   0600
-//     seal       how the keys are sealed, where they are (net/key_seal.hpp)
+//     seal       how the keys are sealed, where they are; without it they are lost (net/key_seal.hpp)
 //     admin.key  0600, where the mesh was founded: keep a copy elsewhere, and none where it is not needed
 //     peers      one "host:port" a line
 //     store.db   the data (store/), with files of SQLite beside it
@@ -45,7 +45,7 @@ class Directory {
     /// The mesh's secret; nothing where the directory belongs to no mesh. Throws as above.
     std::optional<net::MeshSecret> mesh() const;
     void set_mesh(const net::MeshSecret& mesh) const;
-    /// Of a directory that belongs to a mesh. Throws as above.
+    /// Throws as above.
     net::Chain chain() const;
     /// In place of the one before.
     void set_chain(const net::Chain& chain) const;

@@ -1,5 +1,7 @@
 #include "node/membership.hpp"
 
+#include <algorithm>
+
 #include <starling/error.hpp>
 
 namespace starling::detail {
@@ -9,10 +11,6 @@ namespace {
 std::uint64_t wall_s() {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     return std::uint64_t(std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(now).count()));
-}
-
-bool over(const net::Terms& terms, std::uint64_t now_s) {
-    return terms.expires_s != 0 && terms.expires_s <= now_s;
 }
 
 /// Is there nothing to gain from other terms? Of two roles the higher is better, of two ends of one role the later.
@@ -30,48 +28,70 @@ net::Standing standing_in(const net::Membership& membership, const net::NodeKey&
 
 Settled settled(net::Membership membership, const net::Identity& identity, std::optional<net::Identity> admin,
                 std::vector<std::string> addresses) {
-    const auto standing = standing_in(membership, identity.node_key());
-    Settled made{std::move(membership), {}, std::nullopt, std::move(addresses)};
-    made.standing = {Role(standing.terms.role), std::int64_t(standing.terms.expires_s)};
-    // Signed by the admin key itself, a code is shorter.
-    if (admin) {
+    const auto terms = standing_in(membership, identity.node_key()).terms;
+    Settled made{std::move(membership), {Role(terms.role), std::int64_t(terms.expires_s)}, {}, std::move(addresses)};
+    // A key of another mesh may have been left in the directory. Signed by the admin key itself, a code is shorter.
+    if (admin && admin->node_key() == made.membership.mesh.trust().admin) {
         made.issuer = net::Issuer{std::move(*admin), {}};
-    } else if (standing.terms.role == net::Role::admin) {
+    } else if (terms.role == net::Role::admin) {
         made.issuer = net::Issuer{identity, made.membership.chain};
+        made.issuer_end_s = terms.expires_s;
     }
     return made;
 }
 
+net::Chain founders(const net::Identity& admin, const net::MeshSecret& mesh, const net::NodeKey& node) {
+    return net::issued({admin, {}}, mesh.mesh_id(), net::Subject::node, node, {.role = net::Role::admin});
+}
+
 Settled found(const Directory* dir, const net::Identity& identity) {
     auto admin = dir == nullptr ? net::Identity::generate() : dir->admin_made();
-    net::Membership membership{net::MeshSecret::generate(admin.node_key()), {}};
-    membership.chain = net::issued({admin, {}}, membership.mesh.mesh_id(), net::Subject::node, identity.node_key(),
-                                   {.role = net::Role::admin});
+    net::Membership membership{net::MeshSecret::founded_by(admin), {}};
+    membership.chain = founders(admin, membership.mesh, identity.node_key());
     if (dir != nullptr) dir->set_chain(membership.chain);
     if (dir != nullptr) dir->set_mesh(membership.mesh);
     return settled(std::move(membership), identity, std::move(admin), {});
 }
 
-std::optional<net::Membership> kept(const Directory* dir) {
-    auto mesh = dir == nullptr ? std::nullopt : dir->mesh();
-    if (!mesh) return std::nullopt;
-    return net::Membership{std::move(*mesh), dir->chain()};
+/// What the directory says, where that makes something of the node.
+std::optional<net::Chain> good_chain(const Directory& dir, const net::MeshSecret& mesh, const net::NodeKey& node) {
+    try {
+        auto chain = dir.chain();
+        if (net::standing_of(mesh.trust(), chain, node)) return chain;
+    } catch (const Error&) {  // missing or damaged
+    }
+    return std::nullopt;
+}
+
+/// The directory's own mesh. Its founder heals its own certificate.
+net::Membership kept(const Directory& dir, net::MeshSecret mesh, const net::Identity& identity,
+                     const std::optional<net::Identity>& admin) {
+    auto chain = good_chain(dir, mesh, identity.node_key());
+    if (!chain && admin && admin->node_key() == mesh.trust().admin) {
+        chain = founders(*admin, mesh, identity.node_key());
+        dir.set_chain(*chain);
+    }
+    if (!chain) chain = dir.chain();  // says what is wrong with it, or standing_in does
+    return {std::move(mesh), std::move(*chain)};
 }
 
 /// Of a code: what the node has, or what the code makes it.
 net::Membership joined(const Directory* dir, const net::Identity& identity, const net::JoinCode& code) {
-    auto own = kept(dir);
-    if (own && !(own->mesh == code.mesh)) throw Error(Errc::mesh_differs, "open with another join code");
+    auto mesh = dir == nullptr ? std::nullopt : dir->mesh();
+    if (mesh && !(*mesh == code.mesh)) throw Error(Errc::mesh_differs, "open with another join code");
     const auto& terms = code.invitation.chain.back().terms;
     const auto now_s = wall_s();
-    if (own) {
-        const auto has = standing_in(*own, identity.node_key()).terms;
-        if (over(terms, now_s) || (!over(has, now_s) && as_good(has, terms))) return std::move(*own);
+    if (mesh) {
+        if (auto chain = good_chain(*dir, *mesh, identity.node_key())) {
+            const auto& has = chain->back().terms;
+            if (net::expired(terms, now_s) || (!net::expired(has, now_s) && as_good(has, terms)))
+                return {std::move(*mesh), std::move(*chain)};
+        }
     }
-    if (over(terms, now_s)) throw Error(Errc::join_code_expired);
+    if (net::expired(terms, now_s)) throw Error(Errc::join_code_expired);
     auto made = code.admit(identity.node_key());
     if (dir != nullptr) dir->set_chain(made.chain);
-    if (dir != nullptr && !own) dir->set_mesh(made.mesh);
+    if (dir != nullptr && !mesh) dir->set_mesh(made.mesh);
     return made;
 }
 
@@ -86,8 +106,9 @@ net::JoinCode join_code_of(const std::string& text) {
 Settled settle_membership(const Directory* dir, const net::Identity& identity, const std::string& code) {
     auto admin = dir == nullptr ? std::nullopt : dir->admin();
     if (code.empty()) {
-        auto own = kept(dir);
-        return own ? settled(std::move(*own), identity, std::move(admin), {}) : found(dir, identity);
+        auto mesh = dir == nullptr ? std::nullopt : dir->mesh();
+        if (!mesh) return found(dir, identity);
+        return settled(kept(*dir, std::move(*mesh), identity, admin), identity, admin, {});
     }
     const auto read = join_code_of(code);
     auto membership = joined(dir, identity, read);
@@ -95,18 +116,31 @@ Settled settle_membership(const Directory* dir, const net::Identity& identity, c
     return settled(std::move(membership), identity, std::move(admin), read.addresses);
 }
 
-std::string invite(const net::MeshSecret& mesh, const std::optional<net::Issuer>& issuer, const Invitation& invitation,
-                   std::vector<std::string> addresses) {
+void require_current(const net::JoinCode& code) {
+    if (net::expired(code.invitation.chain.back().terms, wall_s())) throw Error(Errc::join_code_expired);
+}
+
+bool is_over(const Standing& standing) {
+    return standing.expires_s != 0 && std::uint64_t(standing.expires_s) <= wall_s();
+}
+
+std::string invite(const Settled& settled, const Invitation& invitation, std::vector<std::string> addresses) {
     if (invitation.role < Role::reader || invitation.role > Role::admin)
         throw Error(Errc::invalid_argument, "no such role");
-    if (invitation.valid_for.count() < 0) throw Error(Errc::invalid_argument, "an invitation lasts for some time");
-    if (!issuer) throw Error(Errc::not_admin);
-    net::Terms terms{net::Role(invitation.role), invitation.uses, 0, 0};
+    if (invitation.valid_for.count() < 0 || invitation.valid_for > valid_for_max)
+        throw Error(Errc::invalid_argument, "an invitation lasts for some time, at most a hundred years");
+    if (!settled.issuer) throw Error(Errc::not_admin);
+    const auto& mesh = settled.membership.mesh;
+    net::Terms terms{net::Role(invitation.role), invitation.uses, 0, settled.issuer_end_s};
     if (invitation.valid_for.count() > 0) terms.expires_s = wall_s() + std::uint64_t(invitation.valid_for.count());
+    if (settled.issuer_end_s != 0 && terms.expires_s > settled.issuer_end_s)
+        throw Error(Errc::invalid_argument, "this admin's own certificate ends before that");
     auto key = net::Identity::generate();
-    auto chain = net::issued(*issuer, mesh.mesh_id(), net::Subject::invitation, key.node_key(), terms);
-    const auto standing = net::standing_of(mesh.trust(), chain, key.node_key());
-    if (!standing) throw Error(Errc::invalid_argument, standing.fault().what);
+    auto chain = net::issued(*settled.issuer, mesh.mesh_id(), net::Subject::invitation, key.node_key(), terms);
+    if (!net::standing_of(mesh.trust(), chain, key.node_key()))
+        throw Error(Errc::not_admin,
+                    "too many admins stand between this node and the mesh's admin key: "
+                    "invite on one nearer to it");
     return net::JoinCode{mesh, {std::move(key), std::move(chain)}, std::move(addresses)}.text();
 }
 

@@ -16,6 +16,7 @@ struct Settled {
     Standing standing;
     std::optional<net::Issuer> issuer;   ///< what this node invites with, where it may
     std::vector<std::string> addresses;  ///< in the code
+    std::uint64_t issuer_end_s = 0;      ///< what it grants ends no later; 0: never
 };
 
 /// The mesh from now on: that of the join code where there is one, else the directory's, else a new one. A code of the
@@ -26,8 +27,13 @@ Settled settle_membership(const Directory* dir, const net::Identity& identity, c
 /// Throws Errc::join_code_malformed.
 net::JoinCode join_code_of(const std::string& text);
 
+/// Throws Errc::join_code_expired where its invitation is over.
+void require_current(const net::JoinCode& code);
+/// Has its certificate ended?
+bool is_over(const Standing& standing);
+
+constexpr std::chrono::hours valid_for_max{100 * 365 * 24};
 /// A new join code. Throws Errc::not_admin, invalid_argument.
-std::string invite(const net::MeshSecret& mesh, const std::optional<net::Issuer>& issuer, const Invitation& invitation,
-                   std::vector<std::string> addresses);
+std::string invite(const Settled& settled, const Invitation& invitation, std::vector<std::string> addresses);
 
 }  // namespace starling::detail

@@ -196,7 +196,8 @@ void Network::refresh(bool now) {
     const auto time = net::Clock::now();
     if (!now && time - refreshed_ < refresh_ms) return;
     refreshed_ = time;
-    NetworkFigures figures{transport_->links(), transport_->door(), transport_->local_addresses(), transport_->port()};
+    NetworkFigures figures{transport_->links(), transport_->door(), transport_->local_addresses(), transport_->port(),
+                           transport_->diagnose()};
     const std::lock_guard lock(mutex_);
     figures_ = std::move(figures);
 }

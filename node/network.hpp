@@ -34,6 +34,7 @@ struct NetworkFigures {
     net::DoorCounters door;
     std::vector<std::string> addresses;
     std::uint16_t port = 0;
+    net::Diagnosis diagnosis;
 };
 
 /// The present, for gossip::Input.

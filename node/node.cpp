@@ -69,24 +69,27 @@ std::string Node::create_mesh(const std::filesystem::path& dir, const Unlock& un
     directory.unlock(unlock);
     if (directory.mesh()) throw Error(Errc::mesh_exists, dir.string());
     const auto settled = detail::settle_membership(&directory, directory.identity(), {});
-    return detail::invite(settled.membership.mesh, settled.issuer, {}, {});
+    return detail::invite(settled, {}, {});
 }
 
 std::string Node::create_mesh(const std::filesystem::path& dir, std::error_code& error, const Unlock& unlock) {
     return reporting(error, [&] { return create_mesh(dir, unlock); });
 }
 
-void Node::join(const std::filesystem::path& dir, const std::string& code, const Unlock& unlock) {
+Standing Node::join(const std::filesystem::path& dir, const std::string& code, const Unlock& unlock) {
     net::start_sodium();
-    detail::join_code_of(code);  // a wrong code leaves no directory behind
+    const auto read = detail::join_code_of(code);
+    if (!std::filesystem::exists(dir)) detail::require_current(read);  // a code of no use leaves no directory behind
     detail::Directory directory(dir);
     directory.unlock(unlock);
-    detail::settle_membership(&directory, directory.identity(), code);
+    const auto standing = detail::settle_membership(&directory, directory.identity(), code).standing;
+    if (detail::is_over(standing)) throw Error(Errc::join_code_expired);
+    return standing;
 }
 
-void Node::join(const std::filesystem::path& dir, const std::string& code, std::error_code& error,
-                const Unlock& unlock) {
-    reporting_nothing(error, [&] { join(dir, code, unlock); });
+Standing Node::join(const std::filesystem::path& dir, const std::string& code, std::error_code& error,
+                    const Unlock& unlock) {
+    return reporting(error, [&] { return join(dir, code, unlock); });
 }
 
 void Node::restore(const std::filesystem::path& backup, const std::filesystem::path& dir) {
@@ -229,6 +232,10 @@ std::string Node::invite(const Invitation& invitation, std::error_code& error) c
 
 Status Node::status() const {
     return core().status();
+}
+
+std::vector<Finding> Node::diagnose() const {
+    return core().diagnose();
 }
 
 std::vector<PeerStatus> Node::peers() const {

@@ -3,6 +3,7 @@
 
 #include "node/convert.hpp"
 #include "node/core.hpp"
+#include "node/doctor.hpp"
 
 namespace starling::detail {
 
@@ -31,6 +32,7 @@ PeerStatus peer_of(const gossip::LinkStatus& link, const std::vector<net::LinkCo
     if (at == carried.end()) return peer;
     peer.address = at->address;
     peer.we_dialled = at->we_dialled;
+    peer.clock_ahead = std::chrono::milliseconds(at->clock_ms);
     peer.standing = {Role(at->terms.role), std::int64_t(at->terms.expires_s)};
     peer.connected = std::chrono::duration_cast<std::chrono::milliseconds>(net::Clock::now() - at->since);
     return peer;
@@ -87,8 +89,8 @@ Status Core::status() {
     auto figures = network_->figures();
     Status status;
     status.id = to_public(node_key_);
-    status.standing = standing_;
-    status.mesh_id = crdt::to_hex(mesh_.mesh_id());
+    status.standing = membership_.standing;
+    status.mesh_id = crdt::to_hex(membership_.membership.mesh.mesh_id());
     status.addresses = std::move(figures.addresses);
     status.port = figures.port;
     status.refusals = refusals_of(figures.door);
@@ -115,6 +117,11 @@ Status Core::status() {
         gather(*peer_);
     }
     return status;
+}
+
+std::vector<Finding> Core::diagnose() {
+    const auto seen = network_->figures().diagnosis;
+    return findings_of(status(), seen, std::int64_t(present().wall_us / 1'000'000));
 }
 
 }  // namespace starling::detail

@@ -73,11 +73,11 @@ net::Bytes forged_hello(const net::Identity& self, const net::CurveKey& server, 
     introduction.boot = 1;
     introduction.port = 1;
     const auto founder = net::Identity::generate();
-    const auto mesh = net::MeshSecret::generate(founder.node_key());
+    const auto mesh = net::MeshSecret::founded_by(founder);
     const auto chain =
         net::issued({founder, {}}, mesh.mesh_id(), net::Subject::node, self.node_key(), {.role = net::Role::admin});
     const net::Door door({mesh, chain}, introduction);
-    auto hello = door.hello({self.curve_public(), server});
+    auto hello = door.hello({self.curve_public(), server}, 0);
     for (std::size_t at = 0; at < net::MeshId().size() && 2 * at + 1 < mesh_id.size(); ++at) {
         hello[mesh_at + at] = char(std::stoi(mesh_id.substr(2 * at, 2), nullptr, 16));
     }

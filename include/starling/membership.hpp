@@ -11,18 +11,19 @@ namespace starling {
 enum class Role : std::uint8_t {
     reader = 1,  ///< receives everything; this node's own writes throw Errc::role_forbids
     writer = 2,  ///< writes
-    keeper = 3,  ///< serves whole states to those who were away for long
+    keeper = 3,  ///< may serve whole states to those who were away for long; so far every node does
     admin = 4,   ///< invites
 };
 
 /// What an invitation grants.
 struct Invitation {
     Role role = Role::keeper;
-    /// After this, nobody joins with it, and links of those who did are closed: by the clocks of their peers. 0: it has
-    /// no end, and neither have they.
+    /// After this, nobody joins with it, and links of those who did are closed: by the clocks of their peers. 0: as
+    /// long as the certificate of the admin who invites; that of who founded the mesh has no end. At most a hundred
+    /// years.
     std::chrono::seconds valid_for{0};
-    /// How many nodes should join with it; 0: any number. Best effort: each node counts those it was linked with since
-    /// it was opened, so that nodes that never meet may together let in more.
+    /// How many nodes should join with it; 0: any number. Best effort: each node counts itself and those it was linked
+    /// with since it was opened, so that nodes that never met may together let in more.
     std::uint16_t uses = 0;
 };
 

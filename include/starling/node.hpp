@@ -50,12 +50,13 @@ class STARLING_API Node {
     /// dir_unusable.
     static std::string create_mesh(const std::filesystem::path& dir, const Unlock& unlock = {});
     static std::string create_mesh(const std::filesystem::path& dir, std::error_code& error, const Unlock& unlock = {});
-    /// Makes a directory belong to the mesh of a join code, without opening it; addresses in the code are kept and
-    /// tried at every open. Joining the same mesh again is no error, and renews what the node is in it. Throws
+    /// Makes a directory belong to the mesh of a join code, without opening it, and returns what the node is now.
+    /// Joining the same mesh again is no error: of what the node was and what the code grants, the higher role counts,
+    /// and of one role the later end. Addresses in the code are kept and tried at every open. Throws
     /// Errc::mesh_differs, join_code_malformed, join_code_expired, key_sealed, dir_in_use, dir_unusable.
-    static void join(const std::filesystem::path& dir, const std::string& code, const Unlock& unlock = {});
-    static void join(const std::filesystem::path& dir, const std::string& code, std::error_code& error,
-                     const Unlock& unlock = {});
+    static Standing join(const std::filesystem::path& dir, const std::string& code, const Unlock& unlock = {});
+    static Standing join(const std::filesystem::path& dir, const std::string& code, std::error_code& error,
+                         const Unlock& unlock = {});
 
     /// Makes a directory hold the data of a backup. It keeps the keys it has, or gets its own with the next open, so
     /// the same backup may be restored on many nodes. Throws Errc::file_exists where the directory holds data,
@@ -170,6 +171,8 @@ class STARLING_API Node {
     /// O(peers + replicas). Figures of links may be a tenth of a second old.
     Status status() const;
     std::vector<PeerStatus> peers() const;
+    /// Why it may not meet other nodes, the gravest first; it tells more some seconds after the open. As `status`.
+    std::vector<Finding> diagnose() const;
     /// One more "host:port" to dial until linked. Throws Errc::invalid_argument for text that is no address.
     void add_peer(const std::string& address) const;
     void add_peer(const std::string& address, std::error_code& error) const;

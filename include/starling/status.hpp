@@ -19,7 +19,9 @@ struct PeerStatus {
     NodeId id{};
     std::string address{};  ///< numeric "host:port" where it listens
     bool we_dialled = false;
-    Standing standing{};                        ///< as its certificate says
+    Standing standing{};  ///< as its certificate says
+    /// How far its wall clock was ahead of this node's when the link was made. Negative: behind.
+    std::chrono::milliseconds clock_ahead{0};
     std::chrono::milliseconds connected{0};     ///< since the link came up
     std::uint64_t lag = 0;                      ///< events that this node has and the peer is not known to have
     std::uint64_t behind = 0;                   ///< events that the peer has and this node lacks
@@ -85,6 +87,14 @@ struct Status {
     bool full_mesh = false;              ///< all links see the same nodes, so nobody forwards
     bool update_needed = false;          ///< some node runs a newer format: update this one
     bool synced = false;                 ///< as `Node::wait_synced` means it
+};
+
+/// What may keep a node from meeting others, in words for people; `Node::diagnose`.
+struct Finding {
+    enum class Level { fine, notice, trouble };
+    Level level = Level::fine;
+    std::string what{};
+    std::string advice{};  ///< what to do about it; empty where nothing is to be done
 };
 
 /// A live entry behind a reading.

@@ -511,7 +511,9 @@ class Mesh(unittest.TestCase):
         refused = self.nodes.run("b", "invite")
         self.assertEqual(INPUT, refused.code)
         self.assertRegex(refused.err, r"\Astarling: [^\n]*admin[^\n]*\n\Z")
-        for bad in (["--role", "king"], ["--expires", "soon"], ["--expires", "5"], ["--uses", "-1"], ["--uses", "65536"]):
+        self.assertEqual("joined as writer, for another 3600 s\n",
+                         re.sub(r"3\d\d\d", "3600", run("join", "-", "--dir", self.nodes.dir("e"), stdin=drawn[0]).out))
+        for bad in (["--role", "king"], ["--expires", "soon"], ["--expires", "5"], ["--expires", "0s"], ["--uses", "-1"], ["--uses", "65536"]):
             self.assertEqual(USAGE, self.nodes.run("a", "invite", *bad).code, bad)
         reader = self.nodes.run("a", "invite", "--role", "reader").out.strip()
         self.assertEqual(OK, run("join", reader, "--dir", self.nodes.dir("c")).code)
@@ -529,9 +531,14 @@ class Mesh(unittest.TestCase):
         right.write_text("open sesame\n")
         wrong.write_text("open barley\n")
         empty.write_text("\n")
+        for file in (right, wrong, empty):
+            file.chmod(0o600)
+        shown = pathlib.Path(self.nodes.home.name, "shown")
+        shown.write_text("open sesame\n")
+        shown.chmod(0o644)
         self.assertEqual(OK, run("init", "--dir", self.nodes.dir("a"), "--passphrase-file", str(right)).code)
         for bad, code in (([], INPUT), (["--passphrase-file", str(wrong)], INPUT),
-                          (["--passphrase-file", str(empty)], USAGE), (["--passphrase-file", "/nowhere"], USAGE)):
+                          (["--passphrase-file", str(empty)], USAGE), (["--passphrase-file", str(shown)], USAGE), (["--passphrase-file", "/nowhere"], USAGE)):
             ran = run("up", "--dir", self.nodes.dir("a"), *bad)
             self.assertEqual(code, ran.code, (bad, ran.err))
             self.assertRegex(ran.err, r"\Astarling: [^\n]+\n\Z")

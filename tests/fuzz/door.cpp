@@ -24,7 +24,7 @@ void texts(BytesView text) {
 struct Setting {
     Identity admin = Identity::generate(), a = Identity::generate(), b = Identity::generate(),
              invitation = Identity::generate();
-    MeshSecret mesh = MeshSecret::generate(admin.node_key());
+    MeshSecret mesh = MeshSecret::founded_by(admin);
     Chain invited = issued({admin, {}}, mesh.mesh_id(), Subject::invitation, invitation.node_key(), {});
     Chain joined = issued({invitation, invited}, mesh.mesh_id(), Subject::node, a.node_key(), {});
     Chain vouched = issued({admin, {}}, mesh.mesh_id(), Subject::node, b.node_key(), {.role = Role::admin});
@@ -44,8 +44,8 @@ void frames(fuzz::Choices& choices, const Setting& setting) {
     const CurveEnds ends{setting.a.curve_public(), setting.b.curve_public()};
     const Door dialler({setting.mesh, setting.joined}, {setting.a.node_key(), 4, 5});
     const Door acceptor({setting.mesh, setting.vouched}, {setting.b.node_key(), 7, 8});
-    const auto hello = dialler.hello(ends);
-    const auto welcome = acceptor.welcome(ends, hello);
+    const auto hello = dialler.hello(ends, 0);
+    const auto welcome = acceptor.welcome(ends, hello, 0);
     const auto ready = dialler.ready(ends, hello, welcome);
     const auto kind = choices.below(3);
     const auto& sent = kind == 0 ? hello : kind == 1 ? welcome : ready;

@@ -24,7 +24,7 @@ Beacon beacon_of(const NodeKey& node, std::uint64_t stamp, BootId boot = 7) {
 constexpr Milliseconds redial_min{100}, redial_max{5000};
 
 TEST_CASE("a beacon comes out as it went in, and looks like noise on the way") {
-    auto mesh = MeshSecret::generate(NodeKey{});
+    auto mesh = MeshSecret::founded_by(Identity::generate());
     auto node = Identity::generate().node_key();
     auto beacon = beacon_of(node, 123456789);
     auto sealed = seal(beacon, mesh.beacon_key());
@@ -40,7 +40,7 @@ TEST_CASE("a beacon comes out as it went in, and looks like noise on the way") {
 }
 
 TEST_CASE("a beacon that was changed anywhere, cut, made longer or sealed for others does not open") {
-    auto mesh = MeshSecret::generate(NodeKey{});
+    auto mesh = MeshSecret::founded_by(Identity::generate());
     auto sealed = seal(beacon_of(Identity::generate().node_key(), 1), mesh.beacon_key());
     for (std::size_t at = 0; at < sealed.size(); ++at) {
         auto tampered = sealed;
@@ -50,7 +50,7 @@ TEST_CASE("a beacon that was changed anywhere, cut, made longer or sealed for ot
     for (std::size_t size = 0; size < sealed.size(); ++size)
         CHECK(!unseal(view(sealed).substr(0, size), mesh.beacon_key()));
     CHECK(!unseal(Bytes(view(sealed)) + "x", mesh.beacon_key()));
-    CHECK(!unseal(view(sealed), MeshSecret::generate(NodeKey{}).beacon_key()));
+    CHECK(!unseal(view(sealed), MeshSecret::founded_by(Identity::generate()).beacon_key()));
     auto portless = beacon_of(Identity::generate().node_key(), 1);
     portless.port = 0;
     CHECK(!unseal(view(seal(portless, mesh.beacon_key())), mesh.beacon_key()));

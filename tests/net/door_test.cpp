@@ -28,7 +28,7 @@ bool is(const std::variant<Guest, DoorRefusal>& answer, DoorRefusal refusal) {
 
 TEST_CASE("two members introduce themselves to each other") {
     Pair pair;
-    auto hello = pair.dialler_door.hello(pair.ends);
+    auto hello = pair.dialler_door.hello(pair.ends, 0);
     CHECK(hello.size() == hello_bytes + 1 + certificate_bytes);
     auto at_acceptor = pair.at_acceptor(hello);
     const auto* guest = std::get_if<Guest>(&at_acceptor);
@@ -38,7 +38,7 @@ TEST_CASE("two members introduce themselves to each other") {
     CHECK(guest->introduction.port == 4001);
     CHECK(guest->standing.terms.role == Role::writer);
 
-    auto welcome = pair.acceptor_door.welcome(pair.ends, hello);
+    auto welcome = pair.acceptor_door.welcome(pair.ends, hello, 0);
     auto at_dialler = pair.at_dialler(hello, welcome);
     guest = std::get_if<Guest>(&at_dialler);
     REQUIRE(guest != nullptr);
@@ -51,8 +51,8 @@ TEST_CASE("two members introduce themselves to each other") {
 
 TEST_CASE("no byte of a frame can be changed, and none can be left out or added") {
     Pair pair;
-    auto hello = pair.dialler_door.hello(pair.ends);
-    auto welcome = pair.acceptor_door.welcome(pair.ends, hello);
+    auto hello = pair.dialler_door.hello(pair.ends, 0);
+    auto welcome = pair.acceptor_door.welcome(pair.ends, hello, 0);
     auto ready = pair.dialler_door.ready(pair.ends, hello, welcome);
     auto each_change = [](const Bytes& frame, auto refused) {
         for (std::size_t at = 0; at < frame.size(); ++at) {
@@ -73,7 +73,7 @@ TEST_CASE("no byte of a frame can be changed, and none can be left out or added"
 
 TEST_CASE("a frame is worth nothing on another connection, in the other direction or in another mesh") {
     Pair pair;
-    auto hello = pair.dialler_door.hello(pair.ends);
+    auto hello = pair.dialler_door.hello(pair.ends, 0);
     auto thief = Identity::generate();
     CHECK(is(pair.acceptor_door.check_hello({thief.curve_public(), pair.ends.acceptor}, hello, now_s),
              DoorRefusal::no_proof));
@@ -84,8 +84,8 @@ TEST_CASE("a frame is worth nothing on another connection, in the other directio
     Pair other;
     CHECK(is(other.acceptor_door.check_hello(pair.ends, hello, now_s), DoorRefusal::other_mesh));
 
-    auto welcome = pair.acceptor_door.welcome(pair.ends, hello);
-    auto later_hello = pair.dialler_door.hello(pair.ends);
+    auto welcome = pair.acceptor_door.welcome(pair.ends, hello, 0);
+    auto later_hello = pair.dialler_door.hello(pair.ends, 0);
     CHECK(later_hello != hello);
     CHECK(is(pair.at_dialler(later_hello, welcome), DoorRefusal::no_proof));
     CHECK(is(pair.at_acceptor(welcome), DoorRefusal::malformed));
@@ -97,9 +97,9 @@ TEST_CASE("a member cannot show another's node key") {
     Pair pair;
     const auto other = Identity::generate().node_key();
     Door liar(pair.mesh.member(other), {other, 13, 4003});
-    CHECK(is(pair.at_acceptor(liar.hello(pair.ends)), DoorRefusal::wrong_key));
+    CHECK(is(pair.at_acceptor(liar.hello(pair.ends, 0)), DoorRefusal::wrong_key));
     Door nobody(pair.mesh.member(NodeKey{}), {NodeKey{}, 13, 4003});
-    CHECK(is(pair.at_acceptor(nobody.hello(pair.ends)), DoorRefusal::wrong_key));
+    CHECK(is(pair.at_acceptor(nobody.hello(pair.ends, 0)), DoorRefusal::wrong_key));
 }
 
 TEST_CASE("who knows the secret and has no certificate of its own stays outside") {
@@ -107,7 +107,7 @@ TEST_CASE("who knows the secret and has no certificate of its own stays outside"
     const Founded foreign;
     const auto& node = pair.dialler.node_key();
     const auto says = [&](const Chain& chain) {
-        return pair.at_acceptor(Door({pair.mesh.secret, chain}, {node, 11, 4001}).hello(pair.ends));
+        return pair.at_acceptor(Door({pair.mesh.secret, chain}, {node, 11, 4001}).hello(pair.ends, 0));
     };
     CHECK(is(says({}), DoorRefusal::no_certificate));
     CHECK(is(says(foreign.member(node).chain), DoorRefusal::no_certificate));
@@ -125,7 +125,7 @@ TEST_CASE("a certificate ends") {
     const auto& node = pair.dialler.node_key();
     const auto says = [&](std::uint64_t expires_s) {
         const auto own = pair.mesh.member(node, {.expires_s = expires_s});
-        return pair.at_acceptor(Door(own, {node, 11, 4001}).hello(pair.ends));
+        return pair.at_acceptor(Door(own, {node, 11, 4001}).hello(pair.ends, 0));
     };
     CHECK(is(says(1), DoorRefusal::expired));
     CHECK(is(says(now_s), DoorRefusal::expired));

@@ -58,7 +58,7 @@ struct SmallNode {
 /// A mesh with its admin key at hand.
 struct Founded {
     Identity admin = Identity::generate();
-    MeshSecret secret = MeshSecret::generate(admin.node_key());
+    MeshSecret secret = MeshSecret::founded_by(admin);
 
     Membership member(const NodeKey& node, const Terms& terms = {}) const {
         return {secret, issued({admin, {}}, secret.mesh_id(), Subject::node, node, terms)};

@@ -190,36 +190,36 @@ TEST_CASE("a first frame that is no proof of the secret ends the connection, and
         attempt(outsider, {Bytes(500000, '\1')}, DoorRefusal::malformed);
     }
     SUBCASE("another version") {
-        auto hello = Door(insider(outsider.node_key()), {outsider.node_key(), 1, 1}).hello(ends);
+        auto hello = Door(insider(outsider.node_key()), {outsider.node_key(), 1, 1}).hello(ends, 0);
         hello[1] = char(door_version + 1);
         attempt(outsider, {hello}, DoorRefusal::malformed);
     }
     SUBCASE("another mesh") {
-        attempt(outsider, {Door(foreign.member(outsider.node_key()), {outsider.node_key(), 1, 1}).hello(ends), data},
+        attempt(outsider, {Door(foreign.member(outsider.node_key()), {outsider.node_key(), 1, 1}).hello(ends, 0), data},
                 DoorRefusal::other_mesh);
     }
     SUBCASE("a HELLO taken from somebody else's connection") {
         auto member = Identity::generate();
         auto hello = Door(insider(member.node_key()), {member.node_key(), 1, 1})
-                         .hello({member.curve_public(), host.curve_public()});
+                         .hello({member.curve_public(), host.curve_public()}, 0);
         attempt(outsider, {hello, data}, DoorRefusal::no_proof);
     }
     SUBCASE("a member with a node key that is not its own") {
-        attempt(outsider, {Door(insider(town.guest.key()), {town.guest.key(), 1, 1}).hello(ends), data},
+        attempt(outsider, {Door(insider(town.guest.key()), {town.guest.key(), 1, 1}).hello(ends, 0), data},
                 DoorRefusal::wrong_key);
     }
     SUBCASE("the secret, and a certificate by another mesh's admin") {
         const auto chain = foreign.member(outsider.node_key()).chain;
         const Door door({town.mesh.secret, chain}, {outsider.node_key(), 1, 1});
-        attempt(outsider, {door.hello(ends), data}, DoorRefusal::no_certificate);
+        attempt(outsider, {door.hello(ends, 0), data}, DoorRefusal::no_certificate);
     }
     SUBCASE("the secret, and a certificate that was") {
         const auto own = town.mesh.member(outsider.node_key(), {.expires_s = 1'600'000'000});
-        attempt(outsider, {Door(own, {outsider.node_key(), 1, 1}).hello(ends), data}, DoorRefusal::expired);
+        attempt(outsider, {Door(own, {outsider.node_key(), 1, 1}).hello(ends, 0), data}, DoorRefusal::expired);
     }
     SUBCASE("the host's own key") {
         CurveEnds self{host.curve_public(), host.curve_public()};
-        attempt(host, {Door(insider(host.node_key()), {host.node_key(), 1, 1}).hello(self), data},
+        attempt(host, {Door(insider(host.node_key()), {host.node_key(), 1, 1}).hello(self, 0), data},
                 DoorRefusal::duplicate);
     }
     SUBCASE("again and again") {
@@ -237,7 +237,7 @@ TEST_CASE("a member that skips the last step of the door is not heard") {
     Stranger stranger;
     stranger.use_curve(member, host.curve_public());
     stranger.socket.connect(town.endpoint);
-    stranger.say(door.hello(ends));
+    stranger.say(door.hello(ends, 0));
     std::optional<Bytes> welcome;
     REQUIRE(town.mesh.run_until([&] { return (welcome = stranger.hear()).has_value(); }));
     CHECK(welcome->size() == welcome_bytes + 1 + certificate_bytes);
@@ -258,7 +258,7 @@ TEST_CASE("a member that speaks outside the grammar loses its link, and only its
         Stranger stranger;
         stranger.use_curve(member, host.curve_public());
         stranger.socket.connect(town.endpoint);
-        auto hello = door.hello(ends);
+        auto hello = door.hello(ends, 0);
         stranger.say(hello);
         std::optional<Bytes> welcome;
         REQUIRE(town.mesh.run_until([&] { return (welcome = stranger.hear()).has_value(); }));
@@ -398,7 +398,7 @@ TEST_CASE("bogus beacons are ignored, and neither remembered nor answered") {
     to.sin_family = AF_INET;
     to.sin_port = htons(town.host.transport->port());
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    auto foreign = MeshSecret::generate(NodeKey{});
+    auto foreign = MeshSecret::founded_by(Identity::generate());
     std::array<std::uint8_t, 2000> noise{};
     for (int count = 0; count < 100000; ++count) {
         std::size_t size = beacon_bytes;

@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <thread>
 
+#include "net/mesh.hpp"
 #include "tests/node/pair.hpp"
 #include "tests/temporary_directory.hpp"
 
@@ -98,7 +99,8 @@ TEST_CASE("admins invite, with the role and the end they say, and nobody else do
     CHECK(error == Errc::not_admin);
 
     // What an admin grants ends no later than it does itself.
-    CHECK(code_of([&] { (void)admin.invite({}); }) == Errc::invalid_argument);
+    CHECK(net::parse_join_code(admin.invite({}))->invitation.chain.back().terms.expires_s ==
+          std::uint64_t(admin.status().standing.expires_s));
     CHECK(code_of([&] { (void)admin.invite({.valid_for = 2h}); }) == Errc::invalid_argument);
     CHECK(code_of([&] { (void)founder.invite({.valid_for = -1s}); }) == Errc::invalid_argument);
     CHECK(code_of([&] { (void)founder.invite({.role = Role(9)}); }) == Errc::invalid_argument);
@@ -150,8 +152,66 @@ TEST_CASE("joining again renews what a node is, and takes nothing away") {
     const auto brief = a.invite({.valid_for = 1s});
     std::this_thread::sleep_for(1100ms);
     CHECK(code_of([&] { Node::join(scratch / "c", brief); }) == Errc::join_code_expired);
-    Node::join(scratch / "b", brief);  // a member keeps what it has
+    CHECK_FALSE(std::filesystem::exists(scratch / "c"));
+    CHECK(Node::join(scratch / "b", brief).role == Role::keeper);  // a member keeps what it has
     CHECK(role_of().role == Role::keeper);
+}
+
+TEST_CASE("admins invite admins, as far as a chain reaches, and no code leads past it") {
+    std::vector<Node> admins;
+    admins.push_back(lone());
+    const testing::TemporaryDirectory scratch;
+    for (int generation = 0;; ++generation) {
+        std::error_code error;
+        const auto code = admins.back().invite({.role = Role::admin}, error);
+        if (error) {
+            CHECK(error == Errc::not_admin);
+            CHECK(generation == 3);
+            break;
+        }
+        auto options = in(scratch / std::to_string(generation).c_str());
+        options.mesh = code;
+        admins.push_back(Node::open(options));
+        CHECK(admins.back().status().standing.role == Role::admin);
+        REQUIRE(generation < 10);
+    }
+}
+
+TEST_CASE("what is lost or left of a membership is healed, and says so where it cannot be") {
+    const testing::TemporaryDirectory scratch;
+    const auto code = Node::create_mesh(scratch / "a");
+    const auto mesh = Node::open(in(scratch / "a")).status().mesh_id;
+    // The admin key alone brings back certificate and mesh.
+    std::filesystem::remove(scratch / "a/node.cert");
+    CHECK(Node::open(in(scratch / "a")).status().standing.role == Role::admin);
+    std::filesystem::remove(scratch / "a/mesh.key");
+    Node::join(scratch / "b", Node::create_mesh(scratch / "a"));
+    Node::join(scratch / "b", code);  // of before: it is the very same mesh
+    CHECK(Node::open(in(scratch / "a")).status().mesh_id == mesh);
+
+    // A certificate that is gone or damaged: with a code, as new.
+    for (const bool gone : {true, false}) {
+        const auto path = scratch / "b/node.cert";
+        gone ? void(std::filesystem::remove(path)) : spoil(path);
+        CHECK(code_of([&] { Node::open(in(scratch / "b")); }) != Errc{});
+        CHECK(Node::join(scratch / "b", code).role == Role::keeper);
+        CHECK(Node::open(in(scratch / "b")));
+    }
+
+    // An admin key of another mesh, left by an init that was killed, is not what this node invites with.
+    (void)Node::create_mesh(scratch / "c");
+    std::filesystem::remove(scratch / "c/mesh.key");
+    const auto founder = Node::open(in(scratch / "a"));
+    Node::join(scratch / "c", founder.invite({.role = Role::admin}));
+    const auto invited = Node::open(in(scratch / "c")).invite();
+    CHECK(net::parse_join_code(invited)->mesh.mesh_id() == net::parse_join_code(code)->mesh.mesh_id());
+
+    // What a killed process was writing lies in nobody's way.
+    std::ofstream(scratch / "b/node.key.draft-123") << "a key in clear";
+    std::ofstream(scratch / "b/node.cert.next") << "half";
+    CHECK(Node::open(in(scratch / "b")));
+    CHECK_FALSE(std::filesystem::exists(scratch / "b/node.key.draft-123"));
+    CHECK_FALSE(std::filesystem::exists(scratch / "b/node.cert.next"));
 }
 
 TEST_CASE("sealed keys are opened by what sealed them alone, and nothing on the disk gives them away") {
@@ -194,6 +254,14 @@ TEST_CASE("sealed keys are opened by what sealed them alone, and nothing on the 
     options.unlock = {.passphrase = std::string(2000, 'x')};
     CHECK(code_of([&] { Node::open(options); }) == Errc::invalid_argument);
     CHECK(Node::check_store(scratch / "d"));  // needs no key
+    options.unlock = {.passphrase = "murmuration"};
+    REQUIRE(::chmod((scratch / "d/seal").c_str(), 0644) == 0);
+    CHECK(code_of([&] { Node::open(options); }) == Errc::key_exposed);
+    std::filesystem::remove(scratch / "d/seal");
+    CHECK(code_of([&] { Node::open(options); }) == Errc::key_sealed);
+    options.unlock = {};
+    CHECK(code_of([&] { Node::open(options); }) == Errc::key_sealed);
+    CHECK_FALSE(std::filesystem::exists(scratch / "d/seal"));
 }
 
 TEST_CASE("keys may be sealed by a key of the application, from the start") {
@@ -235,7 +303,7 @@ TEST_CASE("damaged, exposed and unusable files are named errors") {
     {
         const auto node = Node::open(in(scratch / "d"));
     }
-    for (const char* file : {"d/node.key", "d/mesh.key", "d/node.cert", "d/admin.key"}) {
+    for (const char* file : {"d/node.key", "d/mesh.key", "d/admin.key"}) {
         const auto path = scratch / file;
         const auto saved = scratch / "saved";
         std::filesystem::copy_file(path, saved);
