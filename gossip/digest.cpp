@@ -41,7 +41,9 @@ void Engine::say_digest(const NodeKey& peer, Link& link) {
     for (std::size_t many = 0; many < digest_stops_max && !link.stops.empty(); ++many) {
         const auto origin = link.stops.extract(link.stops.begin()).value();
         // Meanwhile it may have become whom the tree comes from.
-        if (!trees_.comes_from(origins_.tree(origin), link.slot)) digest.stop.push_back(origins_.name(origin));
+        const auto& id = origins_.name(origin);
+        if (const auto tree = origins_.tree_of(id.node); !tree || !trees_.comes_from(*tree, link.slot))
+            digest.stop.push_back(id);
     }
     // In an order that the message has of itself, whatever this node numbered them.
     std::sort(digest.rises.begin(), digest.rises.end(),
@@ -86,7 +88,7 @@ void Engine::on(const NodeKey& peer, Digest& digest) {
         const auto seq = std::min(seq_max, link.heard.seqs.at(origins_, origin) + rise.by);
         link.heard.seqs.set(origin, seq);
         learn(link, rise.origin, seq, true);
-        trees_.held(origins_.tree(origin), link.slot);
+        if (const auto tree = origins_.tree_of(rise.origin.node)) trees_.held(*tree, link.slot);
     }
     acknowledge(link);
     if (digest.summary && link.known.hash() != digest.summary->version_hash) {

@@ -1,7 +1,8 @@
 // Replicas are 40 bytes, and a node keeps several things of each on every link. So an engine numbers those that it has
 // to do with, and all its tables are vectors over these numbers. They are this process's alone: nothing on a wire, in a
 // hash or in a comparison depends on them. Replicas of one node share a tree (gossip/trees.hpp), so nodes have numbers
-// too.
+// too: those of which something rose here, came or went. Who is merely named by a peer gets none, since these are never
+// given back.
 //
 // A mesh has many more lives than writers: each restart that writes leaves one. A life gets a number only when
 // something is said of it or when it rises; all others are quiet, and nothing at all is kept of them. What a link is
@@ -34,7 +35,7 @@ class Origins {
     OriginId intern(const crdt::ReplicaId& id, crdt::Seq seen) {
         const auto [at, is_new] = ids_.try_emplace(id, OriginId(names_.size()));
         if (!is_new) return at->second;
-        names_.push_back({id, intern_node(id.node), seen});
+        names_.push_back({id, seen});
         quiet_hash_ -= crdt::version_line_hash(id, seen);
         quiet_events_ -= seen;
         return at->second;
@@ -44,7 +45,7 @@ class Origins {
     }
     /// Lives that are not numbered came to be at, or rose to, other seqs all at once: nothing is based on them then.
     void rose_quietly(const crdt::ReplicaId& id, crdt::Seq before, crdt::Seq seen) {
-        intern_node(id.node);
+        if (seen > 0) intern_node(id.node);
         quiet_hash_ -= crdt::version_line_hash(id, before);
         quiet_hash_ += crdt::version_line_hash(id, seen);
         quiet_events_ += seen - before;
@@ -64,7 +65,6 @@ class Origins {
     const crdt::ReplicaId& name(OriginId origin) const { return names_[origin].id; }
     /// What this node had seen of the life when it got its number.
     crdt::Seq base(OriginId origin) const { return names_[origin].base; }
-    TreeId tree(OriginId origin) const { return names_[origin].tree; }
     std::optional<TreeId> tree_of(const crdt::NodeKey& node) const {
         const auto at = nodes_.find(node);
         return at == nodes_.end() ? std::nullopt : std::optional(at->second);
@@ -86,7 +86,6 @@ class Origins {
   private:
     struct Name {
         crdt::ReplicaId id;
-        TreeId tree;
         crdt::Seq base;
     };
     std::map<crdt::ReplicaId, OriginId> ids_;

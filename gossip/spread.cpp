@@ -137,7 +137,7 @@ std::vector<Result<Body>> Engine::decode_ahead(std::span<const Changeset> change
 /// It came from elsewhere first: the sender is asked to stop, unless it is whom the tree comes from, and sent it twice.
 void Engine::duplicate(Link& link, const ReplicaId& id) {
     const auto origin = number(id);
-    const auto tree = origins_.tree(origin);
+    const auto tree = origins_.intern_node(id.node);
     if (!trees_.has_parent(tree)) trees_.came(tree, link.slot);
     if (full_mesh() || trees_.comes_from(tree, link.slot) || mutant(Mutant::duplicates_stop_nobody)) return;
     link.stops.insert(origin);
@@ -215,6 +215,7 @@ void Engine::raised(const ReplicaId& id) {
     raised_.push_back(id);
     const auto origin = origins_.find(id);
     STARLING_ASSERT(origin, "what rises has a number");
+    origins_.intern_node(id.node);
     rises_.rose(*origin);
     const auto within_us = digest_busy_us();
     for (auto& [peer, link] : links_) digest_within(link, within_us);

@@ -216,6 +216,18 @@ TEST_CASE("long versions are waited for longer, and a peer's next open too") {
     CHECK(victim.count<DiffPart>() == 1);
 }
 
+TEST_CASE("nodes that are only named take no place among the trees") {
+    Origins origins;
+    for (Life life = 1; life <= 100; ++life) {
+        origins.intern({{std::uint8_t(life)}, life}, 0);
+        origins.intern({{std::uint8_t(life), 1}, life}, 0);
+    }
+    CHECK(origins.trees() == 0);
+    origins.give_back([](const ReplicaId& id) { return Seq(id.life == 7 && id.node[1] == 1 ? 5 : 0); });
+    CHECK(origins.trees() == 1);  // what rose
+    CHECK(origins.tree_of({7, 1}).has_value());
+}
+
 TEST_CASE("lives that were only claimed keep no numbers once these are given back") {
     const NodeKey liar{9};
     Limits limits;
