@@ -397,7 +397,7 @@ class Run:
         old, j = s.R[i], max(s.links) + 1
         old.cut()
         new = s.R[j] = Replica(s, old.key_, old.keeper, False)
-        s.copy(old, new); new.id = old.id
+        s.copy(old, new); new.id, new.deaf = old.id, old.deaf
         s.links[j] = set()
         for k in s.g.sample(sorted(s.R), min(2, len(s.R))):
             if k != j: s.link(j, k)
@@ -485,7 +485,7 @@ class Run:
         for b in s.honest():
             for o in b.origins():
                 best = max([k.held(o) for k in s.honest() if k.keeper], default=0)
-                if not b.keeper and o not in b.mine and b.held(o) > best and not any(cs.first == best + 1 for cs in b.log.get(o, [])):
+                if not b.keeper and b.held(o) > best and not any(cs.barrier for cs in b.mine.get(o, ())) and not any(cs.first == best + 1 for cs in b.log.get(o, [])):
                     b.keeper = True; b.cut(); b.begin(); b.advance(); return
 
     def equal(s):
@@ -498,17 +498,17 @@ class Run:
             e = s.check()
             if e: return e
         for i in [i for i, r in s.R.items() if r.deaf]: s.die(i)
-        for o, (at, _) in sorted(s.forks.items()):      # the latest moment at which the proof is found
-            if all(r.told.limit(o) is None or r.told.limit(o) > at for r in s.honest()):
-                for r in s.g.sample(s.honest(), min(2, len(s.honest()))): s.prove(r, o)
         for r in s.R.values(): r.cut()
         for turn in range(60):
+            for o, (at, _) in sorted(s.forks.items()):  # the latest moment at which the proof is found
+                if turn % 8 == 0 and all(r.told.limit(o) is None or r.told.limit(o) > at for r in s.honest()):
+                    for r in s.g.sample(s.honest(), min(2, len(s.honest()))): s.prove(r, o)
             for i in s.g.sample(sorted(s.R), len(s.R)):
                 for j in s.g.sample(sorted(s.links[i]), len(s.links[i])): s.sync(s.R[i], s.R[j])
             s.flush(0, 0)
             e = s.check()
             if e: return 'healing: ' + e
-            if s.equal() and not any(r.window for r in s.R.values()): break
+            if turn % 8 and s.equal(): break
             if turn > 12: s.promote()
         return s.judge()
 
