@@ -86,7 +86,7 @@ class Replica(Past):
         for slot, token in [(x, s.run.next()) for x in puts] + [(x, None) for x in drops]:
             gone = {d: e for d, e in s.live.items() if e[0] == slot}
             for d in gone: del s.live[d]
-            if token: s.live[(s.id, seq)] = (slot, token); s.run.acknowledged[token] = s
+            if token: s.live[(s.id, seq)] = (slot, token); s.run.acknowledged[token] = s; s.run.dot[token] = (s.id, seq)
             s.window.append((seq, token and (slot, token), gone)); seq += 1
 
     def cut(s):
@@ -230,11 +230,19 @@ class Replica(Past):
             n = s.told.limit(r)
             if n is not None and pinned.held(r) > n and BUG not in ('novoid', 'noexchange'): return True
             if pinned.limit(r) is None and BUG != 'ownheads' and s.twin(r, chain.get(r)): return True
-        return s.deaf and not s.told.has(pinned)
+        return s.forked(pinned, chain) or s.deaf and not s.told.has(pinned)
+
+    def forked(s, past, chain):
+        """Two heads of one seq that differ prove equivocation. Known here: the top, and what the log has."""
+        for r, q in past.version.items():
+            known = [cs for cs in [s.chain.get(r), *s.log.get(r, [])] if cs and cs.last == q and s.limit(r) is None]
+            if known and known[0] is not chain[r]: s.proofs.add(r); return True
+        return False
 
     def apply(s, diff, pinned):
         theirs, entries, removed, extra = diff
         if s.refuses(theirs, theirs.chain): return
+        s.run.look(s, theirs)
         if BUG != 'difffirst': s.learn(theirs)          # those of which I hold all up to n take effect before the diff
         before = s.past()
         if s.due(): s.settle(s.compare(diff, pinned)) if BUG != 'takewhole' else s.take(theirs)
@@ -279,7 +287,7 @@ class Run:
     def __init__(s, seed):
         s.seed, s.g, s.count = seed, random.Random(seed), 0
         s.history, s.children, s.forks, s.wire, s.error = [], {}, {}, [], None
-        s.acknowledged, s.removed, s.liars = {}, set(), set()
+        s.acknowledged, s.dot, s.removed, s.liars, s.mixed = {}, {}, set(), set(), set()
         n, g = s.g.randint(2, 6), s.g
         shape = g.choice(['mesh', 'path', 'tree'])
         s.links = {i: set() for i in range(n)}
@@ -349,11 +357,6 @@ class Run:
 
     def refuse(s, a, b): return any(y.deaf and x.told.limit(y.id) is not None for x, y in ((a, b), (b, a)))
 
-    def same_seq(s, a, b):
-        """Two heads of one seq that differ prove equivocation."""
-        for o in a.origins():
-            if a.limit(o) is None and a.version[o] == b.version.get(o) and a.chain[o] is not b.chain[o]: a.proofs.add(o)
-
     def deliver(s):
         w = s.g.randrange(len(s.wire))
         to, kind, p = s.wire[w]
@@ -364,7 +367,7 @@ class Run:
         peer, i, told, pinned = p[:4]
         if s.R.get(i) is not peer or s.refuse(me, peer): return
         if kind == 'hello':
-            if s.g.random() < .7: s.same_seq(me, peer)
+            if me.forked(pinned, pinned.chain): return
             if BUG != 'noexchange':
                 me.learn(told)
                 if not told.has(me.told): s.wire.append((i, 'again', (me, to, Limits(me.told.bound, me.told.banned), None))); return
@@ -401,15 +404,16 @@ class Run:
         s.links[j] = set()
         for k in s.g.sample(sorted(s.R), min(2, len(s.R))):
             if k != j: s.link(j, k)
-        if s.g.random() < .5 and not old.admin: s.deafen(old.key_)
+        if s.g.random() < .5 and not old.admin and s.enough(old.key_): s.deafen(old.key_)
 
     def deafen(s, key):
         for r in s.R.values():
             if r.key_ == key: r.deaf = True
         s.liars.add(key)
 
-    def may_go(s, keys_or_index):
-        rest = [r for i, r in s.R.items() if i != keys_or_index and not r.deaf]
+    def enough(s, key=None, index=None):
+        """Whether two honest nodes, a keeper among them, are left without this one."""
+        rest = [r for i, r in s.R.items() if i != index and r.key_ != key and not r.deaf]
         return len(rest) >= 2 and any(r.keeper for r in rest)
 
     def die(s, i):
@@ -435,10 +439,10 @@ class Run:
         elif k < .84 and near: s.ask(i, g.choice(near))
         elif k < .87: s.trim(r)
         elif k < .90: s.crash(i, g.random() < .6)
-        elif k < .915: s.may_go(i) and s.die(i)
+        elif k < .915: s.enough(index=i) and s.die(i)
         elif k < .945 and g.random() < s.busy[0]: s.mistake()
         elif k < .975 and g.random() < s.busy[1]: s.revoke()
-        elif k < .985 and g.random() < s.busy[2] and len(s.R) < 7 and s.may_go(i): s.clone(i)
+        elif k < .985 and g.random() < s.busy[2] and len(s.R) < 7: s.clone(i)
 
     def trim(s, r):
         """A node that may not serve diffs keeps what some keeper has not."""
@@ -459,7 +463,7 @@ class Run:
     def revoke(s):
         admins, keys = [r for r in s.honest() if r.admin], {r.key_ for r in s.R.values() if not r.admin}
         keys -= {r.key_ for r in s.R.values() if r.admin}
-        keys = sorted(k for k in keys if len([r for r in s.honest() if r.key_ != k]) >= 2 and any(r.keeper for r in s.honest() if r.key_ != k))
+        keys = sorted(k for k in keys if s.enough(k))
         if not admins or not keys: return
         key = s.g.choice([k for k in keys if k in s.liars] or keys)
         s.deafen(key)
@@ -512,6 +516,18 @@ class Run:
             if turn > 12: s.promote()
         return s.judge()
 
+    def look(s, r, theirs):
+        """Notes where a node joins states of two branches of somebody else's life, and nothing it has shows the fork."""
+        for o in s.forks:
+            if o in r.mine or o not in r.version or o not in theirs.version: continue
+            low, high = sorted([r.chain[o], theirs.chain[o]], key=lambda cs: cs.last)
+            while high and high.last > low.last: high = high.prev
+            if high is not low: s.mixed.add(o)
+
+    def ambiguous(s, d):
+        """A dot of a clone that means another entry elsewhere, and that somebody who can't tell them apart may have meant so."""
+        return d[0] in s.forks and d[1] > s.forks[d[0]][0] and (d[0] in s.mixed or any(d in cs.removes for cs in s.history))
+
     def judge(s):
         a, *rest = s.honest()
         for b in rest:
@@ -519,6 +535,7 @@ class Run:
             if b.live != a.live: return f'{a.live} against {b.live}'
         if any(a.told.limit(o) is not None and q > a.told.limit(o) for o, q in a.live): return 'an entry past n is live'
         lost = {t for t, who in s.acknowledged.items() if who.key_ not in s.liars} - s.removed - {t for _, t in a.live.values()}
+        lost = {t for t in lost if not s.ambiguous(s.dot[t])}
         if lost: return f'acknowledged and lost: {lost}'
 
 
