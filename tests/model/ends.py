@@ -18,19 +18,20 @@ SEEN = collections.Counter()                            # what happened, and in 
 
 
 class Run:
-    def __init__(s, seed, busy=None):
+    def __init__(s, seed, theme=None):
         g = s.g = random.Random(seed)
-        n, shape = g.randint(2, 6), g.choice(['mesh', 'path', 'tree'])
+        n, shape = g.choice([2, 3, 3, 4, 4, 5, 6]), g.choice(['mesh', 'path', 'tree'])
         s.count, s.seen, s.wire = 0, set(), []
         s.history, s.children, s.forks = [], {}, {}     # forks: replica -> the last seq and head that its branches share
         s.author, s.dot, s.removed, s.liars, s.mixed = {}, {}, set(), set(), set()
         s.links = {i: set() for i in range(n)}
         for i in range(1, n):
             for j in range(i) if shape == 'mesh' else [i - 1] if shape == 'path' else [g.randrange(i)]: s.link(i, j)
-        keepers = {g.randrange(n)} | {i for i in range(n) if g.random() < .6}
+        few = g.choice([.2, .5, .9])
+        keepers = {g.randrange(n)} | {i for i in range(n) if g.random() < few}
         s.R = {i: Replica(s, i, i in keepers, i == 0 or g.random() < .3) for i in range(n)}
-        # how often replicas are ended by mistake, keys are revoked, lives go on twice
-        s.busy = busy or g.choice([(.5, 0, 0), (.5, .5, 0), (.5, .5, .5), (0, 0, 1), (1, 0, 0)])
+        ends = theme or g.choice([(4, 0, 0), (0, 4, 0), (3, 3, 0), (0, 0, 8), (2, 1, 6), (2, 0, 0)])
+        s.odds = ['write', 'cut', 'deliver', 'pull', 'diff', 'trim', 'crash', 'die', 'mistake', 'revoke', 'clone'], [22, 12, 26, 6, 10, 6, 2, 1, *ends]
 
     # -- what the model knows and no node does -------------------------------------------------------------------------
     def next(s): s.count += 1; return s.count
@@ -122,25 +123,24 @@ class Run:
 
     # -- what befalls nodes --------------------------------------------------------------------------------------------
     def step(s):
-        g, k = s.g, s.g.random()
+        g, what = s.g, s.g.choices(*s.odds)[0]
         i = g.choice(sorted(s.R)); r = s.R[i]
         near = sorted(s.links[i])
-        if k < .26: r.write([x for x in 'xyz' if g.random() < .35], [x for x in 'xyz' if g.random() < .15])
-        elif k < .36: r.cut()
-        elif k < .66:
-            if s.wire: s.deliver()
-        elif k < .74 and near:
+        if what == 'write': r.write([x for x in 'xyz' if g.random() < .35], [x for x in 'xyz' if g.random() < .15])
+        elif what == 'cut': r.cut()
+        elif what == 'deliver' and s.wire: s.deliver()
+        elif what == 'pull' and near:
             peer = s.R[g.choice(near)]
             got = [] if s.refuse(r, peer) else peer.pull(r)[0]
             g.shuffle(got)
             for cs in got[:g.randint(0, len(got))]: r.receive(cs)
-        elif k < .84 and near: s.ask(i, g.choice(near))
-        elif k < .87 and r.version: s.trim(r)
-        elif k < .90: s.crash(i, g.random() < .6)
-        elif k < .915 and s.enough(index=i): s.die(i)
-        elif .915 <= k < .945 and g.random() < s.busy[0]: s.mistake()
-        elif .945 <= k < .975 and g.random() < s.busy[1]: s.revoke()
-        elif .975 <= k < .985 and g.random() < s.busy[2] and len(s.R) < 7: s.clone(i)
+        elif what == 'diff' and near: s.ask(i, g.choice(near))
+        elif what == 'trim' and r.version: s.trim(r)
+        elif what == 'crash': s.crash(i, g.random() < .6)
+        elif what == 'die' and s.enough(index=i): s.die(i)
+        elif what == 'mistake': s.mistake()
+        elif what == 'revoke': s.revoke()
+        elif what == 'clone' and len(s.R) < 7: s.clone(i)
 
     def trim(s, r):
         """A node whose diffs nobody takes keeps what some keeper lacks."""
@@ -193,13 +193,14 @@ class Run:
 
     # -- who ends whom -------------------------------------------------------------------------------------------------
     def issue(s, r, record):
-        r.learn(record); r.cut(); r.emit({}, set(), 1, record)
+        s.saw('issued'); r.learn(record); r.cut(); r.emit({}, set(), 1, record)
 
     def mistake(s):
         """An admin ends a replica of an honest node, or of its own, at what it holds of it."""
         r = s.g.choice([r for r in s.honest() if r.admin] or [None])
         known = [o for o in r.origins() if r.told.limit(o) is None] if r else []
-        if known: o = s.g.choice(known); s.issue(r, Limits({o: r.held(o)}))
+        tails = [o for o in known if any(x.held(o) > r.held(o) for x in s.R.values())]
+        if known: o = s.g.choice(tails if tails and s.g.random() < .8 else known); s.issue(r, Limits({o: r.held(o)}))
 
     def revoke(s):
         """One or two admins revoke a key, each at what it holds. Its nodes go on until they are cut off."""
@@ -252,7 +253,7 @@ class Run:
         return e
 
     def live(s):
-        for _ in range(s.g.randint(5, 90)):
+        for _ in range(s.g.randint(20, 110)):
             s.step(); s.flush()
             e = s.check()
             if e: return e
