@@ -73,10 +73,9 @@ class Run:
     def look(s, r, theirs):
         """Notes where a node joins states of two branches of somebody else's life, and nothing it has shows the fork."""
         for o in s.forks:
-            if o in r.mine or o not in r.version or o not in theirs.version: continue
-            low, high = sorted([r.chain[o], theirs.chain[o]], key=lambda cs: cs.last)
-            while high and high.last > low.last: high = high.prev
-            if high is not low: s.mixed.add(o); s.saw('branches mixed')
+            if o in r.mine or not r.held(o) or not theirs.held(o): continue
+            a, b = at_seq(r.branch[o], min(r.held(o), theirs.held(o))), at_seq(theirs.branch[o], min(r.held(o), theirs.held(o)))
+            if a is not b: s.mixed.add(o); s.saw('branches mixed')
 
     def ambiguous(s, d):
         """A dot past a fork means two entries. Until there is proof, whoever names it, or compares states, may mean the other one."""
@@ -159,7 +158,7 @@ class Run:
         s.author = {t: new if who is old else who for t, who in s.author.items() if disk or who is not old}
 
     def copy(s, old, new):
-        for name in 'version', 'bound', 'live', 'heads', 'chain', 'mixed': setattr(new, name, dict(getattr(old, name)))
+        for name in 'version', 'bound', 'live', 'heads', 'chain', 'branch', 'mixed': setattr(new, name, dict(getattr(old, name)))
         new.banned, new.told, new.waiting = {*old.banned}, old.told.known(), list(old.waiting)
         new.log = {o: list(log) for o, log in old.log.items()}
         new.mine.update({r: {*heads} for r, heads in old.mine.items()})
@@ -192,6 +191,9 @@ class Run:
         for j, k in zip(near, near[1:]): s.link(j, k)
 
     # -- who ends whom -------------------------------------------------------------------------------------------------
+    def record(s, r, replicas, banned=()):
+        return Limits({o: r.held(o) for o in replicas}, banned, {(o, r.held(o)): r.chain[o] for o in replicas if r.chain.get(o)})
+
     def issue(s, r, record):
         s.saw('issued'); r.learn(record); r.cut(); r.emit({}, set(), 1, record)
 
@@ -200,7 +202,7 @@ class Run:
         r = s.g.choice([r for r in s.honest() if r.admin] or [None])
         known = [o for o in r.origins() if r.told.limit(o) is None] if r else []
         tails = [o for o in known if any(x.held(o) > r.held(o) for x in s.R.values())]
-        if known: o = s.g.choice(tails if tails and s.g.random() < .8 else known); s.issue(r, Limits({o: r.held(o)}))
+        if known: o = s.g.choice(tails if tails and s.g.random() < .8 else known); s.issue(r, s.record(r, [o]))
 
     def revoke(s):
         """One or two admins revoke a key, each at what it holds. Its nodes go on until they are cut off."""
@@ -210,14 +212,14 @@ class Run:
         node = s.g.choice([k for k in nodes if k in s.liars] or nodes)
         s.deafen(node); s.saw('revoked')
         for r in s.g.sample(admins, s.g.randint(1, min(2, len(admins)))):
-            s.issue(r, Limits({o: r.held(o) for o in r.origins() if o[0] == node and r.held(o)}, {node}))
+            s.issue(r, s.record(r, [o for o in r.origins() if o[0] == node and r.held(o)], {node}))
 
     def prove(s, r, o):
         """Whoever has a proof ends the replica, at or below the fork, at an end of a changeset up to which it holds all."""
         at = s.forks[o][1]
         while at and (at.last > r.held(o) or s.g.random() < .3): at = at.prev
         n = at.last if at else 0
-        if not r.deaf and (r.told.limit(o) is None or r.told.limit(o) > n): s.issue(r, Limits({o: n})); s.saw('proof')
+        if not r.deaf and (r.told.limit(o) is None or r.told.limit(o) > n): s.issue(r, Limits({o: n}, (), {(o, n): at} if at else ())); s.saw('proof')
 
     # -- the end -------------------------------------------------------------------------------------------------------
     def sync(s, a, b):
@@ -281,6 +283,11 @@ class Run:
         lost = {t for t, who in s.author.items() if who.node not in s.liars} - s.removed - {t for _, t in a.live.values()}
         lost = {t for t in lost if not s.ambiguous(s.dot[t])}
         if lost: return f'lost: {lost}'
+
+
+def at_seq(cs, seq):
+    while cs and cs.first > seq: cs = cs.prev
+    return cs
 
 
 def main(args):

@@ -21,21 +21,24 @@ BUGS = {
     'goeson':     'a node whose running life was ended goes on writing in it',
     'noreissue':  'it starts a new life, and does not write again what the end took away',
     'oldlives':   'it writes again what the end took from its running life, not from its earlier ones',
+    'nohead':     'records do not carry the head at n',
     'ownheads':   'a node does not look at the heads of its own lives before it applies a diff',
 }
 BUG = None
 
 
 class Limits:
-    """replica -> n, and the keys that are revoked: of those a replica without an n has 0. Joined pointwise, the lowest wins."""
-    def __init__(s, bound=(), banned=()): s.bound, s.banned = dict(bound), set(banned)
+    """replica -> n, and the keys that are revoked: of those a replica without an n has 0. Joined pointwise, the lowest wins.
+    at: (replica, n) -> the head at n, which a record carries."""
+    def __init__(s, bound=(), banned=(), at=()): s.bound, s.banned, s.at = dict(bound), set(banned), dict(at)
     def limit(s, r): return s.bound.get(r, 0 if r[0] in s.banned else None)
-    def known(s): return Limits(s.bound, s.banned)
+    def known(s): return Limits(s.bound, s.banned, s.at)
     def key(s): return s.bound, s.banned
 
     def join(s, o):
         both = {r: [n for n in (s.limit(r), o.limit(r)) if n is not None] for r in {*s.bound, *o.bound}}
         s.bound = {r: (max if BUG == 'highest' else min)(ns) for r, ns in both.items()}
+        s.at = {**o.at, **s.at}
         s.ban(o.banned)
 
     def ban(s, keys):
@@ -59,7 +62,9 @@ class Past(Limits):
 
 class Pin(Past):
     """The state of one instant. chain: replica -> head, which is the last changeset itself."""
-    def __init__(s, r): super().__init__(*r.key()); s.live, s.heads, s.chain = dict(r.live), dict(r.heads), dict(r.chain)
+    def __init__(s, r):
+        super().__init__(*r.key())
+        s.live, s.heads, s.chain, s.branch = dict(r.live), dict(r.heads), dict(r.chain), dict(r.branch)
 
 
 class Changeset:
@@ -77,6 +82,7 @@ class Replica(Past):
         s.told = Limits()                               # the records known; those in effect are in the version
         s.live, s.log, s.waiting, s.window, s.heads, s.chain = {}, {}, [], [], {}, {}
         s.mixed = {}                                    # replica -> how far diffs brought what they knew of it
+        s.branch = {}                                   # as chain, and never forgotten: for the model's eyes only
         s.mine, s.left = {}, None                       # each life of this node -> the heads it made; the one it left last
         s.proofs, s.out, s.fresh = set(), [], []        # whose equivocation it saw; what it made, and applied, since it last sent
         s.begin()
@@ -111,11 +117,11 @@ class Replica(Past):
     # -- applying ------------------------------------------------------------------------------------------------------
     def accept(s, cs):
         s.version[cs.origin] = cs.last
-        s.chain[cs.origin] = cs
+        s.chain[cs.origin] = s.branch[cs.origin] = cs
         if not cs.barrier: s.log.setdefault(cs.origin, []).append(cs)       # a barrier is a gap in every log
         s.heads = {r: q for r, q in s.heads.items() if cs.deps.get(r, 0) < q}
         s.heads[cs.origin] = cs.last
-        if cs.record and not s.deaf: s.told.join(cs.record)
+        if cs.record and not s.deaf: s.hear(cs.record)
 
     def past_end(s, cs): return s.told.limit(cs.origin) is not None and cs.last > s.told.limit(cs.origin)
     def met(s, d): return s.covers(d) and (BUG != 'unmet' or d[1] <= s.held(d[0]))
@@ -151,14 +157,22 @@ class Replica(Past):
 
     def forked(s, past, chain):
         """Two heads of one seq that differ prove equivocation. What is known here: the top, and what the log has."""
-        for r, q in past.version.items():
-            known = [cs for cs in [s.chain.get(r), *s.log.get(r, [])] if cs and cs.last == q and s.limit(r) is None]
-            if known and known[0] is not chain[r]: s.proofs.add(r); return True
+        for r in past.origins():
+            if s.differs(r, chain.get(r)): s.proofs.add(r); return True
         return False
+
+    def differs(s, r, head):
+        known = [cs for cs in [s.chain.get(r), *s.log.get(r, [])] if head and cs and cs.last == head.last]
+        return bool(known) and known[0] is not head
 
     # -- end records ---------------------------------------------------------------------------------------------------
     def learn(s, limits):
-        if not s.deaf: s.told.join(limits); s.advance()
+        if not s.deaf: s.hear(limits); s.advance()
+
+    def hear(s, limits):
+        for (r, n), head in limits.at.items():
+            if BUG != 'nohead' and (s.twin(r, head) or s.differs(r, head) or s.told.at.get((r, n), head) is not head): s.proofs.add(r)
+        s.told.join(limits)
 
     def due(s):
         """The known records that can take effect: of replicas of which all up to n is held."""
@@ -211,6 +225,7 @@ class Replica(Past):
         """Cover the replica for ever and drop its entries past n. Returns those that this node has to write again."""
         gone = [s.live.pop(d) for d in sorted(s.live) if d[0] == r and d[1] > n]
         s.version.pop(r, None); s.chain.pop(r, None)
+        if (r, n) in s.told.at: s.chain[r] = s.told.at[(r, n)]
         s.bound[r] = n
         s.ban(())
         s.log[r] = [cs for cs in s.log.get(r, []) if cs.last <= n]          # what is up to n, others may still need
@@ -237,7 +252,7 @@ class Replica(Past):
         for r in theirs.origins():
             n = s.told.limit(r)
             if n is not None and theirs.held(r) > n and BUG not in ('novoid', 'noexchange'): return True
-            if theirs.limit(r) is None and BUG != 'ownheads' and s.twin(r, theirs.chain.get(r)): return True
+            if theirs.chain.get(r) and BUG != 'ownheads' and s.twin(r, theirs.chain[r]): return True
         return s.forked(theirs, theirs.chain) or not s.told.has(theirs) and BUG != 'noexchange'
 
     def apply(s, diff, pinned):
@@ -255,7 +270,7 @@ class Replica(Past):
         for r in theirs.origins():
             s.mixed[r] = max(theirs.held(r), s.mixed.get(r, 0))
             if s.limit(r) is not None: continue
-            if theirs.held(r) > s.held(r): s.log[r] = []; s.version[r] = theirs.held(r); s.chain[r] = theirs.chain.get(r)
+            if theirs.held(r) > s.held(r): s.log[r] = []; s.version[r] = theirs.held(r); s.chain[r] = theirs.chain.get(r); s.branch[r] = theirs.branch[r]
             if theirs.limit(r) is not None: s.effect(r, theirs.limit(r))
         s.ban(theirs.banned)
         s.advance()
