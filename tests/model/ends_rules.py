@@ -38,7 +38,7 @@ class Limits:
     def join(s, o):
         both = {r: [n for n in (s.limit(r), o.limit(r)) if n is not None] for r in {*s.bound, *o.bound}}
         s.bound = {r: (max if BUG == 'highest' else min)(ns) for r, ns in both.items()}
-        s.at = {**o.at, **s.at}
+        if BUG != 'nohead': s.at = {**o.at, **s.at}
         s.ban(o.banned)
 
     def ban(s, keys):
@@ -170,8 +170,8 @@ class Replica(Past):
         if not s.deaf: s.hear(limits); s.advance()
 
     def hear(s, limits):
-        for (r, n), head in limits.at.items():
-            if BUG != 'nohead' and (s.twin(r, head) or s.differs(r, head) or s.told.at.get((r, n), head) is not head): s.proofs.add(r)
+        for (r, n), head in limits.at.items() if BUG != 'nohead' else ():
+            if s.twin(r, head) or s.differs(r, head) or s.told.at.get((r, n), head) is not head: s.proofs.add(r)
         s.told.join(limits)
 
     def due(s):
