@@ -74,7 +74,7 @@ class Run:
         """Notes where a node joins states of two branches of somebody else's life, and nothing it has shows the fork."""
         for o in s.forks:
             if o in r.mine or not r.held(o) or not theirs.held(o): continue
-            a, b = at_seq(r.branch[o], min(r.held(o), theirs.held(o))), at_seq(theirs.branch[o], min(r.held(o), theirs.held(o)))
+            a, b = at_seq(r.branch.get(o), min(r.held(o), theirs.held(o))), at_seq(theirs.branch.get(o), min(r.held(o), theirs.held(o)))
             if a is not b: s.mixed.add(o); s.saw('branches mixed')
 
     def ambiguous(s, d):

@@ -270,7 +270,7 @@ class Replica(Past):
         for r in theirs.origins():
             s.mixed[r] = max(theirs.held(r), s.mixed.get(r, 0))
             if s.limit(r) is not None: continue
-            if theirs.held(r) > s.held(r): s.log[r] = []; s.version[r] = theirs.held(r); s.chain[r] = theirs.chain.get(r); s.branch[r] = theirs.branch[r]
+            if theirs.held(r) > s.held(r): s.log[r] = []; s.version[r] = theirs.held(r); s.chain[r] = theirs.chain.get(r); s.branch[r] = theirs.branch.get(r)
             if theirs.limit(r) is not None: s.effect(r, theirs.limit(r))
         s.ban(theirs.banned)
         s.advance()
