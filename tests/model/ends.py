@@ -117,7 +117,7 @@ class Run:
         elif kind == 'again': me.learn(told); s.ask(to, i)
         elif kind == 'answer' and p[4] is me:
             me.apply(difference(p[3], p[2]), p[2])
-            if me.keeper: s.wire.append((i, 'finish', (me, to, p[2], p[3], peer)))
+            if me.keeper: s.wire.append((i, 'finish', (me, to, me.pin() if s.g.random() < .5 else p[2], p[3], peer)))
         elif kind == 'finish' and p[4] is me: me.apply(difference(p[2], p[3]), p[3])
 
     # -- what befalls nodes --------------------------------------------------------------------------------------------
