@@ -21,7 +21,7 @@ class Run:
     def __init__(s, seed, theme=None):
         g = s.g = random.Random(seed)
         n, shape = g.choice([2, 3, 3, 4, 4, 5, 6]), g.choice(['mesh', 'path', 'tree'])
-        s.count, s.seen, s.wire = 0, set(), []
+        s.count, s.seen, s.wire, s.accused = 0, set(), [], None
         s.history, s.children, s.forks = [], {}, {}     # forks: replica -> the last seq and head that its branches share
         s.author, s.dot, s.removed, s.liars, s.mixed = {}, {}, set(), set(), set()
         s.links = {i: set() for i in range(n)}
@@ -65,6 +65,7 @@ class Run:
         return live
 
     def check(s):
+        if s.accused: return f'accused: {s.accused} is not forked'
         for i, r in s.R.items():
             live = s.implied(r)
             if live is not None and live != r.live: return f'diverged: node {i} {r.id} at {r.key()} holds {r.live}, implied {live}'
@@ -216,6 +217,7 @@ class Run:
 
     def prove(s, r, o):
         """Whoever has a proof ends the replica, at or below the fork, at an end of a changeset up to which it holds all."""
+        if o not in s.forks: s.accused = o; return
         at = s.forks[o][1]
         while at and (at.last > r.held(o) or s.g.random() < .3): at = at.prev
         n = at.last if at else 0

@@ -22,6 +22,7 @@ BUGS = {
     'noreissue':  'it starts a new life, and does not write again what the end took away',
     'oldlives':   'it writes again what the end took from its running life, not from its earlier ones',
     'nohead':     'records do not carry the head at n',
+    'otherhead':  'a record takes effect at a node that knows another head at n',
     'ownheads':   'a node does not look at the heads of its own lives before it applies a diff',
 }
 BUG = None
@@ -161,6 +162,10 @@ class Replica(Past):
             if s.differs(r, chain.get(r)): s.proofs.add(r); return True
         return False
 
+    def unmade(s, r, head):
+        """Whether this is a head of a life of mine, of seqs that I wrote, that I did not make."""
+        return r in s.mine and head not in s.mine[r] and head.first <= max((cs.last for cs in s.mine[r]), default=0)
+
     def differs(s, r, head):
         known = [cs for cs in [s.chain.get(r), *s.log.get(r, [])] if head and cs and cs.last == head.last]
         return bool(known) and known[0] is not head
@@ -175,10 +180,12 @@ class Replica(Past):
         s.told.join(limits)
 
     def due(s):
-        """The known records that can take effect: of replicas of which all up to n is held."""
+        """The known records that can take effect: of replicas of which all up to n is held, and not of another branch."""
         out = {}
         for r in {*s.told.bound, *(r for r in s.origins() if r[0] in s.told.banned)}:
             n, now = s.told.limit(r), s.limit(r)
+            head = s.told.at.get((r, n))
+            if head and (s.differs(r, head) or s.unmade(r, head)) and BUG != 'otherhead': continue
             if (now is None or now > n) and (s.held(r) >= n or BUG == 'unheld'): out[r] = n
         return out
 
