@@ -42,6 +42,13 @@ Result<Done> Identity::save(const std::filesystem::path& path) const {
     return write_secret_file(path, identity_label, seed_);
 }
 
+Signature Identity::sign(BytesView message) const {
+    Signature signature{};
+    crypto_sign_detached(signature.data(), nullptr, reinterpret_cast<const unsigned char*>(message.data()),
+                         message.size(), sign_secret_.data());
+    return signature;
+}
+
 void Identity::check() const {
     auto curve = curve_key_of(node_key_);
     STARLING_ASSERT(curve && *curve == curve_public_, "the CURVE key belongs to the node key");
