@@ -33,7 +33,8 @@ class DiffEnd final : public gossip::DiffHost {
         sent.push_back({gossip::encode(replica_.space(), message, refs_out), hop + 1});
     }
     const crdt::Replica& pinned() override { return replica_; }
-    crdt::Result<bool> apply(crdt::Difference difference) override {
+    std::vector<gossip::Seal> seals_of(const crdt::Difference&) override { return {}; }
+    crdt::Result<bool> apply(crdt::Difference difference, std::vector<gossip::Seal>) override {
         gossip::fill_in_equal(difference, replica_);
         if (auto valid = crdt::valid_difference(replica_, difference); !valid) return valid.fault();
         crdt::apply_difference(replica_, difference);

@@ -27,6 +27,9 @@ Json counters_of(const NodeCounters& counters) {
             {"clock_warnings", counters.clock_warnings},
             {"faults", counters.faults},
             {"update_needed", counters.update_needed},
+            {"unsealed", counters.unsealed},
+            {"seals_failed", counters.seals_failed},
+            {"forks", counters.forks},
             {"door_admitted", counters.door_admitted},
             {"door_refused", counters.door_refused},
             {"beacons_heard", counters.beacons_heard}};

@@ -39,6 +39,7 @@ void add_sim(CLI::App& app, Invocation& invocation) {
     verb.add_option("--seeds", command->seeds, "So many seeds, one after another (default 1)")->check(check_whole);
     verb.add_flag("--disks", command->disks,
                   "Nodes come back from disks that lose power in mid-write, old ones and copies");
+    verb.add_flag("--sealed", command->sealed, "Nodes sign what they write, and apply nothing else");
     verb.add_option("--replay", command->replay, "This seed once more, with every event in words")->check(check_whole);
     verb.add_flag("--json", invocation.json, "Print an object for each seed");
     verb.footer("Exit code 0 when every seed converged and broke no rule, 1 otherwise.");

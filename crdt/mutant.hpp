@@ -94,6 +94,11 @@ enum class Mutant : unsigned char {
     digests_are_not_counted = 65,  ///< digests: one that was lost is noticed by its number
     quiet_lives_rise = 70,         ///< lives: where many rise unnumbered, all that is based on them begins anew
     matches_are_believed = 71,     ///< lives: what a matching found is believed by the version's hash only
+    // -- seals
+    seals_are_believed = 130,      ///< seals: what is applied was signed by its origin
+    unsealed_pass = 131,           ///< seals: what comes without a seal is not applied
+    heads_are_not_compared = 132,  ///< seals: a changeset continues the chain of what was applied
+    pulls_end_unsealed = 133,      ///< seals: the answer to a pull ends with a seal
     // -- the store
     own_leave_undurable = 80,     ///< rule 9: own changesets leave when they are durable
     version_told_undurable = 81,  ///< rule 9: so is a version before it is told

@@ -18,7 +18,8 @@ std::size_t entry_bytes(const LooseEntry& entry) {
 
 std::size_t part_bytes(const DiffPart& part) {
     const auto& piece = part.piece;
-    std::size_t bytes = sizeof(DiffPart) + 64 * (piece.tops.size() + piece.heads.size());
+    std::size_t bytes =
+        sizeof(DiffPart) + 64 * (piece.tops.size() + piece.heads.size()) + sizeof(Seal) * part.seals.size();
     for (const auto* dots : {&piece.inside, &piece.outside}) {
         for (const auto& [id, runs] : *dots) bytes += 64 + sizeof(DotRun) * runs.size();
     }
@@ -154,7 +155,9 @@ void DiffSessions::on_open(const NodeKey& peer, const DiffOpen& open, std::uint6
     session.live_sent = !session.answering->worthwhile();
     if (session.live_sent) half.inside = session.answering->live();
     leave_out_equal(half);
+    auto seals = host_.seals_of(half);
     add_parts(session, split(half, limits_.diff_part_bytes_max), {}, {}, session.live_sent);
+    session.out.parts.front().seals = std::move(seals);
     if (!session.live_sent) {
         auto& parts = session.out.parts;
         std::size_t tops_end = 0;
@@ -283,7 +286,10 @@ void DiffSessions::complete_if_whole(Session& session, std::uint64_t now_us) {
     if (!whole) return fail(session, now_us);
     const auto theirs = session.asker ? version_of(*whole) : Version{};
     const auto outside = session.asker ? whole->outside : LiveDots{};
-    if (auto applied = host_.apply(std::move(*whole)); !applied) {
+    std::vector<Seal> seals;
+    if (const auto first = session.in.parts.begin(); first != session.in.parts.end())
+        seals = std::move(first->second.seals);
+    if (auto applied = host_.apply(std::move(*whole), std::move(seals)); !applied) {
         // What is staged may be what is wrong: do not build the next attempt on it.
         staged_.clear();
         staged_bytes_ = 0;
@@ -304,8 +310,11 @@ void DiffSessions::finish(Session& session, const Version& base, const LiveDots&
     const auto among = axis.positions(live_there);
     const auto died = among - axis.positions(live_words(replica.state()));
     leave_out_equal(half);
+    auto seals = host_.seals_of(half);
+    const auto begin = session.out.parts.size();
     add_parts(session, split(half, limits_.diff_part_bytes_max), ranks(among, died),
               digest(axis, among - died, session.nonce), true);
+    session.out.parts[begin].seals = std::move(seals);
     send_parts(session);
 }
 

@@ -31,7 +31,9 @@ class DiffHost {
     /// The replica with its window cut, so that version and state are one instant (rule 6).
     virtual const crdt::Replica& pinned() = 0;
     /// Applies a complete difference, or says why not; it needs to be filled in (`fill_in_equal`).
-    virtual crdt::Result<bool> apply(crdt::Difference difference) = 0;
+    virtual crdt::Result<bool> apply(crdt::Difference difference, std::vector<Seal> seals) = 0;
+    /// Of the tops of this node that rise by a half of a diff; not all, where they are many.
+    virtual std::vector<Seal> seals_of(const crdt::Difference& half) = 0;
     virtual std::uint64_t random() = 0;
     /// The lines of this node's version that the peer was not told; nothing where it may not know the others.
     virtual std::optional<crdt::Version> untold(const crdt::NodeKey& peer) = 0;

@@ -30,7 +30,9 @@ Engine::Engine(Replica& replica, Clock& clock, EngineOptions options)
     replica_.state().each_life([&](const ReplicaId& id, Seq seen, Stamp) { origins_.rose_quietly(id, 0, seen); });
     rises_ = Rises(replica_.state().lives());
     if (replica_.self()) number(*replica_.self());
-    for (auto& [changeset, at_us] : options.log) log_.append(std::move(changeset), at_us);
+    if (options.sealer) sealing_.emplace(std::move(options.sealer), options.mesh, replica_.space());
+    recall(std::move(options.log));
+    recall_seals(options.tops, options.forks);
     if (options.durable_place) place_ = durable_ = *options.durable_place;
     neighbours_changed();
 }
@@ -39,8 +41,10 @@ Effects Engine::handle(const Input& input, Now now) {
     now_ = now;
     std::visit([&](const auto& in) { on(in); }, input);
     perform_overlay();
+    release_own();
     if (replica_.window_open() && !window_due_us_) window_due_us_ = now.mono_us + limits_.flush_window_us;
     timers();
+    release_own();
     keep_few_numbers();
     effects_.wake_us = next_deadline();
     effects_.place = place_;
@@ -325,6 +329,7 @@ Status Engine::status() const {
     status.full_mesh = full_mesh();
     if (overlay_) status.overlay = overlay_->status();
     status.faults = faults_;
+    for (const auto& [id, fork] : forks_) status.forks.push_back(fork);
     return status;
 }
 
@@ -341,6 +346,7 @@ void Engine::check() const {
     }
     STARLING_ASSERT(waiting_.bytes() <= limits_.waiting_bytes_max, "what waits is bounded");
     check_held();
+    check_seals();
     auto hash = origins_.quiet_hash();
     for (OriginId origin = 0; origin < origins_.size(); ++origin)
         hash += version_line_hash(origins_.name(origin), replica_.state().seen(origins_.name(origin)));

@@ -28,6 +28,7 @@ namespace starling::gossip {
 struct Recalled {
     ChangesetPtr changeset;
     std::uint64_t at_us;  ///< when it was applied, as monotonic time; 0 for long ago
+    crdt::Bytes seal{};   ///< that ends with it, as `encode_seal` writes it; empty: none
 };
 
 struct EngineOptions {
@@ -40,6 +41,11 @@ struct EngineOptions {
     /// With a store: the place of the last that it held. What comes after waits for DurableUpTo (rule 9).
     std::optional<std::uint64_t> durable_place = {};
     std::vector<Recalled> log = {};  ///< of the store: without gaps, each origin's up to its seen, in order
+    /// Changesets are sealed, and none is applied without; without one, seals are neither made nor looked at.
+    std::shared_ptr<const Sealer> sealer = {};
+    MeshId mesh = {};              ///< that seals are of
+    std::vector<Seal> tops = {};   ///< of the store: of origins whose changesets it does not hold
+    std::vector<Fork> forks = {};  ///< likewise
 };
 
 /// Invariants: those of its parts; what a link is told of this node's version was true at an instant when no window was
@@ -63,6 +69,8 @@ class Engine final : private DiffHost {
 
     /// Something was applied or cut that no Effects have told of yet.
     bool owes_effects() const { return !effects_.persist.empty() || effects_.replaced > 0; }
+    /// With a store, before what was cut is written: signs it. What is to be written with it.
+    std::vector<SealPtr> seal_own();
     /// How far the own changesets of a life are on the disk.
     crdt::Seq durable_seen(const crdt::ReplicaId& own) const;
 
@@ -106,13 +114,13 @@ class Engine final : private DiffHost {
     // -- spread.cpp: changesets
     void cut_window();
     void publish(crdt::Changeset changeset);
-    void push(const ChangesetPtr& changeset, const std::optional<crdt::NodeKey>& from);
+    void push(std::span<const ChangesetPtr> changesets, const std::optional<crdt::NodeKey>& from);
     void push_gathered();
     void push_gathered(const crdt::NodeKey& peer, Link& link);
     void on(const crdt::NodeKey& peer, Changesets& message);
     std::vector<crdt::Result<crdt::Body>> decode_ahead(std::span<const crdt::Changeset> changesets);
-    void arrived(const crdt::NodeKey& peer, crdt::Changeset changeset, crdt::Result<crdt::Body> body, bool pushed,
-                 bool goes_on);
+    void arrived(const crdt::NodeKey& peer, crdt::Changeset changeset, crdt::Result<crdt::Body> body, Proof proof,
+                 bool pushed, bool goes_on);
     void duplicate(Link& link, const crdt::ReplicaId& origin);
     bool pushes(const Link& link, const crdt::Changeset& changeset);
     bool acceptable(const crdt::Changeset& changeset, const crdt::Result<crdt::Body>& body);
@@ -120,6 +128,34 @@ class Engine final : private DiffHost {
     void apply_now(const WaitingChangeset& waiting);
     void drain();
     void raised(const crdt::ReplicaId& id);
+
+    // -- sealing.cpp: signed chains
+    Proof chain_own(const crdt::Changeset& changeset);
+    void sign_own();
+    void sign_what_leaves();
+    void release_own();
+    void recall(std::vector<Recalled> log);
+    void recall_chain(const std::vector<Recalled>& log, const std::vector<std::size_t>& places,
+                      std::vector<std::optional<Proof>>& proofs) const;
+    std::vector<Proof> keep_proven(const crdt::NodeKey& peer, Link& link, Changesets& message);
+    std::vector<Proof> check_run(const crdt::NodeKey& peer, Link& link, const SealedRun& run,
+                                 std::span<const crdt::Changeset* const> changesets);
+    const Proof* proof_here(const crdt::Changeset& changeset) const;
+    std::optional<ChainHead> head_here(const crdt::ReplicaId& origin) const;
+    SealPtr seal_here(const crdt::ReplicaId& origin) const;
+    bool continues_here(const WaitingChangeset& waiting);
+    void forked(const crdt::ReplicaId& origin, const SealPtr& here, const SealPtr& there);
+    void pass_on(const WaitingChangeset& waiting);
+    void send_proven(const crdt::NodeKey& peer, Changesets message, std::span<const std::vector<Log::Record>> pieces);
+    void push_sealed(const crdt::NodeKey& peer, Link& link);
+    void answer_proven(const crdt::NodeKey& peer, Link& link, Changesets answer,
+                       std::vector<std::vector<Log::Record>> pieces);
+    std::vector<Seal> seals_of(const crdt::Difference& half) override;
+    crdt::Result<std::vector<Seal>> verified_tops(const crdt::Difference& difference, std::vector<Seal> seals);
+    void keep_tops(std::span<const Seal> seals);
+    void forget_top(const crdt::ReplicaId& origin);
+    void recall_seals(std::span<const Seal> tops, std::span<const Fork> forks);
+    void check_seals() const;
 
     // -- hello.cpp: whole versions
     void greet(const crdt::NodeKey& peer, Link& link);
@@ -177,7 +213,7 @@ class Engine final : private DiffHost {
     void on(const crdt::NodeKey& peer, DiffSums& m) { diffs_.on_sums(peer, m, now_.mono_us); }
     void on(const crdt::NodeKey& peer, DiffCells& m) { diffs_.on_cells(peer, m, now_.mono_us); }
     const crdt::Replica& pinned() override;
-    crdt::Result<bool> apply(crdt::Difference difference) override;
+    crdt::Result<bool> apply(crdt::Difference difference, std::vector<Seal> seals) override;
     std::uint64_t random() override { return random_(); }
     std::optional<crdt::Version> untold(const crdt::NodeKey& peer) override;
     std::optional<crdt::Version> heard(const crdt::NodeKey& peer, const crdt::Version& lines,
@@ -215,6 +251,18 @@ class Engine final : private DiffHost {
     std::uint64_t pull_events_ = 2048;  ///< to ask for at once, in all; as answers turn out
     std::vector<std::string> faults_;
 
+    // -- seals
+    struct OwnChain {
+        crdt::ReplicaId origin{};  ///< the running life, once it has cut something
+        ChainHead head{};
+        std::optional<Seal> unsealed{};  ///< of what was cut and not signed yet
+        StretchSize size{};              ///< of that
+    };
+    std::optional<Sealing> sealing_;
+    OwnChain own_;
+    std::map<crdt::ReplicaId, SealPtr> tops_;  ///< of origins that a state diff raised, until the log has more
+    std::map<crdt::ReplicaId, Fork> forks_;
+
     // -- what waits for the disk (rule 9)
     struct Undurable {
         std::uint64_t place;
@@ -227,8 +275,8 @@ class Engine final : private DiffHost {
     };
     std::uint64_t place_ = 0;             ///< of the last that was applied or cut
     std::uint64_t durable_ = UINT64_MAX;  ///< and of the last that is on the disk; memory mode: all is well
-    std::deque<Undurable> unpushed_;      ///< own changesets, not pushed yet
-    std::deque<Held> held_;               ///< messages that tell of this node's version
+    std::deque<Undurable> unpushed_;  ///< own changesets, not pushed yet: until the disk has them, or they are signed
+    std::deque<Held> held_;           ///< messages that tell of this node's version
 };
 
 }  // namespace starling::gossip

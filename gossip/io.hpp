@@ -18,6 +18,7 @@
 
 #include "crdt/replica.hpp"
 #include "gossip/overlay_limits.hpp"
+#include "gossip/seal.hpp"
 #include "gossip/trees.hpp"
 
 namespace starling::gossip {
@@ -80,13 +81,18 @@ struct Delivered {
 /// connects. Nothing of it waits for the disk: what has to, comes out when DurableUpTo comes in (rule 9).
 struct Effects {
     std::vector<std::shared_ptr<const crdt::Changeset>> persist;  ///< applied or cut, in order
-    std::size_t replaced = 0;                                     ///< state diffs applied, of which no changeset tells
-    std::uint64_t place = 0;               ///< counts both, since the first life: DurableUpTo names it
-    std::vector<Send> sends;               ///< in order, for each peer
-    std::vector<Disconnect> disconnect;    ///< after the sends
-    std::vector<PeerAddress> connect;      ///< LinkUp or ConnectFailed is to follow
-    std::vector<Delivered> delivered;      ///< for watchers, after the engine returned
-    std::optional<std::uint64_t> wake_us;  ///< tick no later than this monotonic time
+    /// Of changesets that were applied or cut (now or before), to be kept beside the one that each ends with; or of
+    /// origins that a state diff raised. Whoever keeps `persist` keeps these with it.
+    std::vector<SealPtr> seals;
+    std::vector<crdt::ReplicaId> tops_gone;  ///< their seals need not be kept any more
+    std::vector<Fork> forks;                 ///< found, to be kept
+    std::size_t replaced = 0;                ///< state diffs applied, of which no changeset tells
+    std::uint64_t place = 0;                 ///< counts both, since the first life: DurableUpTo names it
+    std::vector<Send> sends;                 ///< in order, for each peer
+    std::vector<Disconnect> disconnect;      ///< after the sends
+    std::vector<PeerAddress> connect;        ///< LinkUp or ConnectFailed is to follow
+    std::vector<Delivered> delivered;        ///< for watchers, after the engine returned
+    std::optional<std::uint64_t> wake_us;    ///< tick no later than this monotonic time
 };
 
 /// May this changeset be applied? Signatures and certificates are checked here once they exist; the default accepts.
@@ -154,6 +160,9 @@ struct Counters {
     std::uint64_t clock_warnings = 0;  ///< stamps more than a minute ahead of the wall clock
     std::uint64_t faults = 0;          ///< equal versions with unequal fingerprints, dots with two contents
     std::uint64_t update_needed = 0;   ///< changesets of a newer format, not applied
+    std::uint64_t unsealed = 0;        ///< changesets that came without a seal, not applied
+    std::uint64_t seals_failed = 0;    ///< runs of changesets that are not what their origin signed, not applied
+    std::uint64_t forks = 0;           ///< times that an origin was found to have signed two histories
 };
 
 struct Status {
@@ -165,6 +174,7 @@ struct Status {
     std::optional<OverlayStatus> overlay;
     bool full_mesh = false;           ///< all links see the same nodes: the origin sends to all and nobody forwards
     std::vector<std::string> faults;  ///< the newest few, in words
+    std::vector<Fork> forks;          ///< proof that origins signed two histories; nothing more of them is applied
 };
 
 }  // namespace starling::gossip

@@ -84,6 +84,8 @@ struct Link {
     std::uint64_t weighed_bytes = 0;  ///< of the log that the peer lacked when a state diff was found no better
     crdt::Fingerprint fault_at;       ///< version hash of the last fault reported on this link
 
+    std::size_t seal_failures = 0;  ///< runs from the peer that did not verify
+
     std::uint64_t bytes_in = 0, bytes_out = 0;
     std::uint64_t messages_in = 0, messages_out = 0;
 };

@@ -17,13 +17,13 @@ std::size_t Log::size_of(const crdt::Changeset& changeset) {
            changeset.refs.size() * sizeof(ReplicaId);
 }
 
-void Log::append(ChangesetPtr changeset, std::uint64_t now_us) {
+void Log::append(ChangesetPtr changeset, std::uint64_t now_us, Proof proof) {
     auto& records = origins_[changeset->origin];
     STARLING_ASSERT(records.empty() || records.back().changeset->last() + 1 == changeset->first, "the log has no gaps");
     bytes_ += size_of(*changeset);
     order_.emplace_back(next_place_, changeset->origin);
     const auto wire_bytes = (records.empty() ? 0 : records.back().wire_bytes) + gossip::wire_bytes(*changeset);
-    records.push_back({std::move(changeset), next_place_++, now_us, wire_bytes});
+    records.push_back({std::move(changeset), next_place_++, now_us, wire_bytes, std::move(proof)});
 }
 
 void Log::reset(const ReplicaId& origin) {
@@ -89,6 +89,11 @@ void Log::check() const {
         for (const auto& record : records) {
             STARLING_ASSERT(record.changeset->first == next, "changesets of an origin follow each other");
             next = record.changeset->last() + 1;
+            const auto& proof = record.proof;
+            STARLING_ASSERT(!proof.by || (proof.by->replica == origin && proof.by->last >= record.changeset->last()),
+                            "what proves a changeset was signed at it or later");
+            STARLING_ASSERT(!proof.sealed(*record.changeset) || proof.by->after == proof.after,
+                            "a seal is of the chain that the log holds");
             bytes += size_of(*record.changeset);
         }
         std::uint64_t on_wire = 0;

@@ -55,7 +55,8 @@ void Engine::pull_from(const NodeKey& peer, Link& link) {
     std::vector<std::pair<ReplicaId, bool>> due;  // and whether a digest told of it
     for (auto at = link.behind.begin(); at != link.behind.end();) {
         const auto& [id, behind] = *at;
-        if (link.known.seen(origins_, number(id)) <= replica_.state().seen(id) || newer_format_.contains(id)) {
+        if (link.known.seen(origins_, number(id)) <= replica_.state().seen(id) || newer_format_.contains(id) ||
+            forks_.contains(id)) {
             at = link.behind.erase(at);
             continue;
         }
@@ -103,6 +104,8 @@ bool Engine::better_by_diff(Link& link, const Pull& pull) {
 void Engine::on(const NodeKey& peer, Pull& pull) {
     Changesets answer{pull.id, {}, {}};
     std::vector<Log::Record> records;
+    std::vector<std::vector<Log::Record>> pieces;
+    sign_what_leaves();
     auto& link = links_.at(peer);
     const bool diff = better_by_diff(link, pull);
     for (const auto& range : pull.ranges) {
@@ -115,9 +118,18 @@ void Engine::on(const NodeKey& peer, Pull& pull) {
         // Own changesets leave when they are durable, however they are asked for.
         const bool own = range.origin.node == node_ && !mutant(Mutant::pulls_get_undurable);
         const auto to = own ? std::min(range.to, durable_seen(range.origin)) : range.to;
+        if (sealing_) {
+            if (to < range.from) continue;
+            auto proven = log_.proven(range.origin, range.from, to, pull_changesets_max);
+            const bool later = range.origin == replica_.self() || log_.amid_seal(range.origin);
+            if (proven.empty() && !later && answer.gone.size() < pull_gone_max) answer.gone.push_back(range.origin);
+            pieces.insert(pieces.end(), std::make_move_iterator(proven.begin()), std::make_move_iterator(proven.end()));
+            continue;
+        }
         auto found = log_.range(range.origin, range.from, to, pull_changesets_max);
         records.insert(records.end(), found.begin(), found.end());
     }
+    if (sealing_) return answer_proven(peer, link, std::move(answer), std::move(pieces));
     // In the order of application, so that causes arrive before their effects.
     std::sort(records.begin(), records.end(), [](const auto& a, const auto& b) { return a.place < b.place; });
     std::size_t bytes = 0;

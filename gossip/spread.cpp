@@ -28,22 +28,25 @@ void Engine::cut_window() {
 
 void Engine::publish(Changeset changeset) {
     const auto shared = std::make_shared<const Changeset>(std::move(changeset));
-    log_.append(shared, now_.mono_us);
+    log_.append(shared, now_.mono_us, sealing_ ? chain_own(*shared) : Proof{});
     counters_.body_bytes_applied += shared->body.size();
     effects_.persist.push_back(shared);
     ++place_;
     raised(shared->origin);
-    if (place_ <= durable_ || mutant(Mutant::own_leave_undurable)) return push(shared, std::nullopt);
+    if (sealing_) return unpushed_.push_back({place_, shared});
+    if (place_ <= durable_ || mutant(Mutant::own_leave_undurable)) return push({&shared, 1}, std::nullopt);
     unpushed_.push_back({place_, shared});
 }
 
 /// Along the tree of its origin. On a full mesh the origin has sent it to all, so nobody else does.
-void Engine::push(const ChangesetPtr& changeset, const std::optional<NodeKey>& from) {
-    if (from && full_mesh()) return;
+void Engine::push(std::span<const ChangesetPtr> changesets, const std::optional<NodeKey>& from) {
+    if ((from && full_mesh()) || changesets.empty()) return;
     for (auto& [peer, link] : links_) {
         if (peer == from) continue;
-        link.gathered.push_back(changeset);
-        link.gathered_bytes += wire_bytes(*changeset);
+        for (const auto& changeset : changesets) {
+            link.gathered.push_back(changeset);
+            link.gathered_bytes += wire_bytes(*changeset);
+        }
         const bool full = link.gathered_bytes >= limits_.frame_changesets_bytes_max;
         if (limits_.push_window_us == 0 || full) push_gathered(peer, link);
     }
@@ -53,6 +56,7 @@ void Engine::push(const ChangesetPtr& changeset, const std::optional<NodeKey>& f
 /// Own writes travel along: their changeset depends on what goes before it, and on little else.
 void Engine::push_gathered() {
     cut_window();
+    release_own();
     push_due_us_.reset();
     for (auto& [peer, link] : links_) push_gathered(peer, link);
 }
@@ -70,6 +74,10 @@ void Engine::push_gathered(const NodeKey& peer, Link& link) {
     std::size_t frame_bytes = 0;
     std::optional<NewNames> names(std::in_place, link.refs_out);
     link.gathered_bytes = 0;
+    if (sealing_) {
+        sign_what_leaves();
+        return push_sealed(peer, link);
+    }
     for (const auto& changeset : std::exchange(link.gathered, {})) {
         const auto origin = number(changeset->origin);
         if (link.known.seen(origins_, origin) >= changeset->last() || !pushes(link, *changeset)) continue;
@@ -101,13 +109,14 @@ void Engine::on(const NodeKey& peer, Changesets& message) {
     const auto& pull = link.pull;
     const bool pushed = message.pull == 0;
     const bool goes_on = pushed || (pull && pull->id == message.pull && pull->announced);
+    auto proofs = sealing_ ? keep_proven(peer, link, message) : std::vector<Proof>(message.changesets.size());
     const std::span all(message.changesets);
     for (std::size_t begin = 0; begin < all.size(); begin += bodies_ahead) {
         const auto some = all.subspan(begin, std::min(bodies_ahead, all.size() - begin));
         auto bodies = decode_ahead(some);
         for (std::size_t i = 0; i < some.size(); ++i) {
             if (pushed) link.received_bytes += wire_bytes(some[i]);
-            arrived(peer, std::move(some[i]), std::move(bodies[i]), pushed, goes_on);
+            arrived(peer, std::move(some[i]), std::move(bodies[i]), std::move(proofs[begin + i]), pushed, goes_on);
             drain();
         }
     }
@@ -144,7 +153,8 @@ void Engine::duplicate(Link& link, const ReplicaId& id) {
     digest_within(link, std::min(digest_busy_us(), stop_delay_us_max));
 }
 
-void Engine::arrived(const NodeKey& peer, Changeset changeset, Result<Body> body, bool pushed, bool goes_on) {
+void Engine::arrived(const NodeKey& peer, Changeset changeset, Result<Body> body, Proof proof, bool pushed,
+                     bool goes_on) {
     ++counters_.changesets_received;
     auto& link = links_.at(peer);
     learn(link, changeset.origin, changeset.last(), true);
@@ -155,6 +165,7 @@ void Engine::arrived(const NodeKey& peer, Changeset changeset, Result<Body> body
         return;
     }
     if (changeset.first <= seen) {
+        if (sealing_) return forked(changeset.origin, seal_here(changeset.origin), proof.by);
         ++counters_.faults;
         return report("changesets of " + short_name(changeset.origin) + " overlap: one dot with two contents");
     }
@@ -162,7 +173,7 @@ void Engine::arrived(const NodeKey& peer, Changeset changeset, Result<Body> body
     const auto tree = origins_.intern_node(changeset.origin.node);
     if (goes_on || !trees_.has_parent(tree)) trees_.came(tree, link.slot);
     const auto from = goes_on ? std::optional(peer) : std::nullopt;
-    apply_or_wait({std::make_shared<const Changeset>(std::move(changeset)), std::move(body), from});
+    apply_or_wait({std::make_shared<const Changeset>(std::move(changeset)), std::move(body), from, std::move(proof)});
 }
 
 bool Engine::acceptable(const Changeset& changeset, const Result<Body>& body) {
@@ -183,6 +194,7 @@ bool Engine::acceptable(const Changeset& changeset, const Result<Body>& body) {
 
 void Engine::apply_or_wait(WaitingChangeset waiting) {
     const auto& changeset = *waiting.changeset;
+    if (!continues_here(waiting)) return;
     if (const auto missing = replica_.missing(changeset, waiting.body)) {
         ++counters_.changesets_waited;
         waiting_.add(std::move(waiting), *missing, replica_.state().seen(missing->replica), limits_.waiting_bytes_max);
@@ -201,13 +213,17 @@ void Engine::apply_now(const WaitingChangeset& waiting) {
         ++counters_.clock_warnings;
         report("the clock of " + short_name(changeset->origin.node) + " is more than a minute ahead of this node's");
     }
-    log_.append(changeset, now_.mono_us);
+    log_.append(changeset, now_.mono_us, waiting.proof);
     counters_.body_bytes_applied += changeset->body.size();
     effects_.persist.push_back(changeset);
+    if (waiting.proof.sealed(*changeset)) effects_.seals.push_back(waiting.proof.by);
+    forget_top(changeset->origin);
     ++place_;
     effects_.delivered.push_back({std::move(changes), changeset->origin, false});
     raised(changeset->origin);
-    if (waiting.passed_by) push(changeset, waiting.passed_by);
+    if (!waiting.passed_by) return;
+    if (sealing_) return pass_on(waiting);
+    push({&changeset, 1}, waiting.passed_by);
 }
 
 /// An origin's seen seq rose: links are to be told, waiters to be looked at.
@@ -230,6 +246,10 @@ void Engine::drain() {
             const auto& changeset = *waiting.changeset;
             const auto its_seen = replica_.state().seen(changeset.origin);
             if (changeset.last() <= its_seen) continue;  // a state diff brought it meanwhile
+            if (changeset.first <= its_seen && sealing_) {
+                forked(changeset.origin, seal_here(changeset.origin), waiting.proof.by);
+                continue;
+            }
             if (changeset.first <= its_seen) {
                 ++counters_.faults;
                 report("changesets of " + short_name(changeset.origin) + " overlap: one dot with two contents");
@@ -248,7 +268,7 @@ const Replica& Engine::pinned() {
     return replica_;
 }
 
-Result<bool> Engine::apply(Difference difference) {
+Result<bool> Engine::apply(Difference difference, std::vector<Seal> seals) {
     fill_in_equal(difference, replica_);
     if (replica_.self()) {
         const auto mine = difference.tops.find(*replica_.self());
@@ -259,6 +279,11 @@ Result<bool> Engine::apply(Difference difference) {
     if (auto valid = valid_difference(replica_, difference); !valid) {
         report("a state diff was refused: " + valid.fault().what);
         return valid.fault();
+    }
+    const auto verified = verified_tops(difference, std::move(seals));
+    if (!verified) {
+        report("a state diff was refused: " + verified.fault().what);
+        return verified.fault();
     }
     if (replica_.window_open() && replica_.heads().size() + difference.heads.size() > changeset_deps_max) cut_window();
     std::vector<std::pair<ReplicaId, Seq>> rising;  // and from where
@@ -276,6 +301,7 @@ Result<bool> Engine::apply(Difference difference) {
     for (const auto& [id, seen] : rising) {
         const auto& top = difference.tops.at(id);
         if (!mutant(Mutant::log_survives_diffs)) log_.reset(id);
+        forget_top(id);
         clock_.observe(top.last_stamp, now_.wall_us);
         if (origins_.find(id)) {
             raised(id);
@@ -284,6 +310,7 @@ Result<bool> Engine::apply(Difference difference) {
             raised_.push_back(id);
         }
     }
+    keep_tops(*verified);
     if (quietly && !mutant(Mutant::quiet_lives_rise)) give_numbers_back();
     diffs_.covered(replica_.state());
     effects_.delivered.push_back({std::move(changes), std::nullopt, false});

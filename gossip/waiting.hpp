@@ -18,6 +18,7 @@ struct WaitingChangeset {
     ChangesetPtr changeset;
     crdt::Result<crdt::Body> body;
     std::optional<crdt::NodeKey> passed_by;  ///< who passed it on; nothing when it is not to go on from here
+    Proof proof{};                           ///< where changesets are sealed
 };
 
 /// Invariants: every changeset is indexed under exactly one missing dot and one distance; `bytes()` is their sum and at
@@ -38,6 +39,12 @@ class Waiting {
         return at == items_.end() || at->first.first != origin ? crdt::seq_max + 1 : at->first.second;
     }
     bool holds(const crdt::ReplicaId& origin, crdt::Seq first) const { return items_.contains({origin, first}); }
+
+    /// Of what waits in this place; nullptr where nothing does.
+    const Proof* proof(const crdt::ReplicaId& origin, crdt::Seq first) const {
+        const auto at = items_.find({origin, first});
+        return at == items_.end() ? nullptr : &at->second.waiting.proof;
+    }
 
     std::size_t size() const { return items_.size(); }
     std::size_t bytes() const { return bytes_; }

@@ -6,6 +6,7 @@
 #include "gossip/wire_diff.hpp"
 #include "gossip/wire_digest.hpp"
 #include "gossip/wire_lives.hpp"
+#include "gossip/wire_seal.hpp"
 
 namespace starling::gossip {
 
@@ -136,18 +137,23 @@ void read(FrameReader& in, HelloRequest& request, SpaceId) {
     request.anew = in.boolean();
 }
 
+constexpr std::size_t changesets_items = 3;
+
 void write(Writer& out, const Changesets& message, RefSender& refs) {
-    out.array(3).uint(message.pull).array(message.gone.size());
+    out.array(changesets_items + (message.runs.empty() ? 0 : 1)).uint(message.pull).array(message.gone.size());
     for (const auto& id : message.gone) out.uint(refs.number(id));
     out.array(message.changesets.size());
     for (const auto& changeset : message.changesets) write_changeset(out, changeset, refs);
+    if (!message.runs.empty()) write_sealed_runs(out, message.runs, refs);
 }
 void read(FrameReader& in, Changesets& message, SpaceId space) {
-    in.tuple(3);
+    const auto items = in.array(changesets_items + 1);
+    if (items < changesets_items) in.fail();
     message.pull = in.uint();
     for (auto gone = in.array(link_refs_max); gone > 0 && in.ok(); --gone) message.gone.push_back(in.ref());
     for (auto many = in.array(message_items_max); many > 0 && in.ok(); --many)
         message.changesets.push_back(read_changeset(in, space));
+    if (items > changesets_items && in.ok()) message.runs = read_sealed_runs(in);
 }
 
 void write(Writer& out, const Pull& pull, RefSender& refs) {
@@ -187,16 +193,17 @@ void read(FrameReader& in, DiffOpen& open, SpaceId) {
 }
 
 constexpr std::uint64_t part_finish = 1, part_last = 2, part_comparison = 4, part_died = 8, part_stays = 16,
-                        part_replicas = 32;
+                        part_replicas = 32, part_seals = 64;
 constexpr std::size_t part_refs_max = 256;  // of more replicas, a part brings its own list and numbers
 
 void write(Writer& out, const DiffPart& part, RefSender& refs) {
     const auto named = replicas_of(part.piece);
     const std::uint64_t flags = (part.finish ? part_finish : 0) | (part.last ? part_last : 0) |
                                 (part.comparison ? part_comparison : 0) | (part.died.empty() ? 0 : part_died) |
-                                (part.stays ? part_stays : 0) | (named.size() > part_refs_max ? part_replicas : 0);
+                                (part.stays ? part_stays : 0) | (named.size() > part_refs_max ? part_replicas : 0) |
+                                (part.seals.empty() ? 0 : part_seals);
     out.array(4 + (part.comparison ? 1 : 0) + (part.died.empty() ? 0 : 3) + (part.stays ? 1 : 0) +
-              (named.size() > part_refs_max ? 1 : 0));
+              (named.size() > part_refs_max ? 1 : 0) + (part.seals.empty() ? 0 : 1));
     out.uint(part.session).uint(flags).uint(part.number);
     if (named.size() > part_refs_max) {
         write_replicas(out, named);
@@ -213,6 +220,9 @@ void write(Writer& out, const DiffPart& part, RefSender& refs) {
     }
     if (!part.died.empty()) write_runs(out, part.died);
     if (part.stays) write_fingerprint(out, *part.stays);
+    if (part.seals.empty()) return;
+    out.array(part.seals.size());
+    for (const auto& seal : part.seals) write_seal(out, seal);
 }
 Comparison read_comparison(FrameReader& in) {
     Comparison comparison;
@@ -226,12 +236,12 @@ Comparison read_comparison(FrameReader& in) {
     return comparison;
 }
 void read(FrameReader& in, DiffPart& part, SpaceId) {
-    const auto items = in.array(10);
+    const auto items = in.array(11);
     part.session = in.uint();
-    const auto flags = in.uint(2 * part_replicas - 1);
+    const auto flags = in.uint(2 * part_seals - 1);
     const auto has = [&](std::uint64_t flag) { return (flags & flag) != 0; };
     if (items != 4U + (has(part_comparison) ? 1 : 0) + (has(part_died) ? 3 : 0) + (has(part_stays) ? 1 : 0) +
-                     (has(part_replicas) ? 1 : 0))
+                     (has(part_replicas) ? 1 : 0) + (has(part_seals) ? 1 : 0))
         in.fail();
     part.finish = has(part_finish);
     part.last = has(part_last);
@@ -250,6 +260,10 @@ void read(FrameReader& in, DiffPart& part, SpaceId) {
     if (has(part_comparison)) part.comparison = read_comparison(in);
     if (has(part_died)) part.died = read_runs(in);
     if (has(part_stays)) part.stays = read_fingerprint(in);
+    if (!has(part_seals)) return;
+    const auto seals = in.array(diff_seals_max);
+    if (seals == 0) in.fail();
+    for (std::size_t i = 0; i < seals && in.ok(); ++i) part.seals.push_back(read_seal(in));
 }
 
 void write(Writer& out, const DiffAck& ack, RefSender&) {

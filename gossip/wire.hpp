@@ -14,6 +14,7 @@
 #include "gossip/overlay_messages.hpp"
 #include "gossip/plan.hpp"
 #include "gossip/refs.hpp"
+#include "gossip/seal.hpp"
 
 namespace starling::gossip {
 
@@ -22,6 +23,7 @@ inline constexpr std::uint64_t wire_version = 1;
 inline constexpr std::size_t frame_bytes_max = 1 << 20;
 inline constexpr std::size_t message_items_max = 1 << 20;
 inline constexpr std::size_t sums_bytes_max = 512 * 1024;  ///< of a sketch's sums, or contents, in one message
+inline constexpr std::size_t diff_seals_max = 256;         ///< of tops, in one half of a state diff
 
 /// Hellos and digests are numbered together in each direction, modulo this: one that is missing is noticed.
 inline constexpr std::uint64_t digest_numbers = 128;
@@ -128,6 +130,7 @@ struct Changesets {
     std::uint64_t pull = 0;
     std::vector<crdt::ReplicaId> gone;  ///< origins asked for that the log no longer serves
     std::vector<crdt::Changeset> changesets;
+    std::vector<SealedRun> runs{};  ///< where changesets are sealed: for each origin of them, one
     bool operator==(const Changesets&) const = default;
 };
 
@@ -190,6 +193,7 @@ struct DiffPart {
     std::optional<Comparison> comparison{};    ///< in the part with which the tops are complete
     crdt::DotRuns died{};                      ///< a piece of a verdict
     std::optional<crdt::Fingerprint> stays{};  ///< in the last part, where there is a verdict
+    std::vector<Seal> seals{};                 ///< in the first part: of tops that rise
     bool operator==(const DiffPart&) const = default;
 };
 
@@ -258,8 +262,9 @@ class NewNames {
     void add(const crdt::Changeset& changeset);
     /// False where the definitions might fill the frame; one changeset alone always fits.
     bool room_for(const crdt::Changeset& changeset) const {
-        return names_.size() + 1 + changeset.deps.size() + changeset.refs.size() <= names_max;
+        return room_for(1 + changeset.deps.size() + changeset.refs.size());
     }
+    bool room_for(std::size_t names) const { return names_.size() + names <= names_max; }
 
   private:
     static constexpr std::size_t names_max = 4'096;  ///< of some 48 bytes

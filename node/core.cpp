@@ -7,6 +7,7 @@
 #include "crdt/assert.hpp"
 #include "net/secret_file.hpp"
 #include "node/convert.hpp"
+#include "node/sealer.hpp"
 
 namespace starling::detail {
 
@@ -99,6 +100,8 @@ CorePtr Core::open(const Options& options) {
     add(settled.addresses);
     if (dir) add(dir->peers());
     auto made = peer_options(options, identity.node_key());
+    made.sealer = std::make_shared<const KeySealer>(identity);
+    made.mesh = settled.membership.mesh.mesh_id();
     std::unique_ptr<store::Store> store;
     if (dir) store = open_store(dir->path());
     std::map<std::string, std::string, std::less<>> snapshots;

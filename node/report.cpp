@@ -55,6 +55,9 @@ NodeCounters counters_of(const gossip::Counters& from, const net::DoorCounters& 
     to.clock_warnings = from.clock_warnings;
     to.faults = from.faults;
     to.update_needed = from.update_needed;
+    to.unsealed = from.unsealed;
+    to.seals_failed = from.seals_failed;
+    to.forks = from.forks;
     to.door_admitted = door.admitted;
     for (const auto refused : door.refused) to.door_refused += refused;
     to.beacons_heard = door.beacons_heard;

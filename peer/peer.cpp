@@ -12,7 +12,38 @@ using namespace crdt;
 namespace {
 
 gossip::EngineOptions engine_options(Options& options) {
-    return {options.node, options.limits, std::move(options.verify), std::move(options.random), options.overlay};
+    gossip::EngineOptions made{options.node, options.limits, std::move(options.verify), std::move(options.random),
+                               options.overlay};
+    made.sealer = std::move(options.sealer);
+    made.mesh = options.mesh;
+    return made;
+}
+
+// -- what is kept of seals besides those in the log: by a letter and the replica
+constexpr char top_letter = 't', fork_letter = 'f';
+
+Bytes key_of(char letter, const ReplicaId& id) {
+    Writer out;
+    out.replica(id);
+    return letter + out.take();
+}
+
+Bytes encode_fork(const gossip::Fork& fork) {
+    return pack_str(gossip::encode_seal(fork.here)) + pack_str(gossip::encode_seal(fork.there));
+}
+
+/// Items that cannot be read are left out: they only prove what may be proven again.
+void read_seals(const std::map<Bytes, Bytes>& items, gossip::EngineOptions& into) {
+    for (const auto& [key, value] : items) {
+        if (key.front() == top_letter) {
+            if (auto seal = gossip::decode_seal(value)) into.tops.push_back(std::move(*seal));
+        } else if (key.front() == fork_letter) {
+            Reader in(value);
+            auto here = gossip::decode_seal(in.str(value.size()));
+            auto there = gossip::decode_seal(in.str(value.size()));
+            if (here && there && in.done()) into.forks.push_back({std::move(*here), std::move(*there)});
+        }
+    }
 }
 
 /// When something of `at_us` wall time happened, as monotonic time; 0 where that is before its beginning.
@@ -32,6 +63,23 @@ struct Peer::Impl {
     Replica replica;
     Clock clock;
     std::optional<store::Recorder> recorder;
+    /// Seals go with the changeset that they end with; those that end with none are of tops.
+    void record_seals(const gossip::Effects& effects) {
+        for (const auto& id : effects.tops_gone) recorder->put({store::Room::seals, key_of(top_letter, id), {}});
+        for (const auto& seal : effects.seals) record(*seal);
+        for (const auto& fork : effects.forks)
+            recorder->put({store::Room::seals, key_of(fork_letter, fork.here.replica), encode_fork(fork)});
+    }
+    void record(const gossip::Seal& seal) {
+        auto bytes = gossip::encode_seal(seal);
+        if (recorder->sealed(seal.replica, seal.last, bytes)) return;
+        recorder->put({store::Room::seals, key_of(top_letter, seal.replica), std::move(bytes)});
+    }
+    /// What is written is signed before, so that whatever leaves was never signed otherwise.
+    void seal_own() {
+        for (const auto& seal : engine->seal_own()) record(*seal);
+    }
+
     std::unique_ptr<gossip::Engine> engine;
     std::optional<std::string> refusal;  ///< why nothing can be written
 };
@@ -53,7 +101,10 @@ store::Outcome<std::unique_ptr<Peer>> Peer::open(Options options, store::Store& 
     auto made = engine_options(options);
     made.durable_place = loaded->place;
     for (auto& row : std::exchange(loaded->log, {}))
-        made.log.push_back({std::move(row.changeset), monotonic(row.at_us, now)});
+        made.log.push_back({std::move(row.changeset), monotonic(row.at_us, now), std::move(row.seal)});
+    auto seals = store.items(store::Room::seals);
+    if (!seals) return seals.fault();
+    read_seals(*seals, made);
     impl->recorder.emplace(impl->replica, std::move(*loaded), limits);
     impl->engine = std::make_unique<gossip::Engine>(impl->replica, impl->clock, std::move(made));
     return std::unique_ptr<Peer>(new Peer(std::move(impl)));
@@ -63,6 +114,7 @@ gossip::Effects Peer::handle(const gossip::Input& input, gossip::Now now) {
     auto effects = impl_->engine->handle(input, now);
     if (auto& recorder = impl_->recorder) {
         for (const auto& changeset : effects.persist) recorder->applied(changeset, now.wall_us);
+        impl_->record_seals(effects);
         for (auto left = effects.replaced; left > 0; --left) recorder->replaced();
         STARLING_ASSERT(recorder->place() == effects.place, "the store is told of everything");
     }
@@ -74,11 +126,13 @@ gossip::Effects Peer::handle(const gossip::Input& input, gossip::Now now) {
 
 std::optional<store::Batch> Peer::take_batch(gossip::Now now) {
     if (!impl_->recorder || impl_->engine->owes_effects()) return {};
+    impl_->seal_own();
     return impl_->recorder->take(now.wall_us);
 }
 
 std::optional<store::Batch> Peer::take_last_batch(gossip::Now now) {
     if (!impl_->recorder || impl_->engine->owes_effects() || impl_->replica.window_open()) return {};
+    impl_->seal_own();
     return impl_->recorder->take_all(now.wall_us);
 }
 

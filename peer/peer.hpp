@@ -26,6 +26,9 @@ struct Options {
     std::function<std::uint64_t()> random;  ///< lives and nonces; injected, so that a simulation repeats
     /// Decides on the links; without one, every link that is up is used and none is asked for.
     std::optional<gossip::OverlayLimits> overlay = {};
+    /// Changesets are signed, and none is applied that was not signed by its origin; without one, none of that.
+    std::shared_ptr<const gossip::Sealer> sealer = {};
+    gossip::MeshId mesh = {};  ///< that signatures are for
 };
 
 /// What a committed transaction has become part of.

@@ -4,8 +4,8 @@
 
 namespace starling::sim {
 
-Checker::Checker(const World& world, std::uint64_t check_every)
-    : world_(world), check_every_(check_every), seats_(world.nodes()) {}
+Checker::Checker(const World& world, std::uint64_t check_every, bool liars)
+    : world_(world), check_every_(check_every), liars_(liars), seats_(world.nodes()) {}
 
 void Checker::fail(Place place, const std::string& what) {
     if (!verdict_) verdict_ = "node " + std::to_string(place) + ": " + what;
@@ -134,7 +134,8 @@ void Checker::judge_against_others(Place place) {
 
 void Checker::judge_counters(Place place) {
     const auto& counters = world_.peer(place)->counters();
-    if (counters.faults + counters.malformed + counters.refused + counters.update_needed == 0) return;
+    const auto lied_to = counters.malformed + counters.refused + counters.unsealed + counters.seals_failed;
+    if (counters.faults + counters.forks + counters.update_needed + (liars_ ? 0 : lied_to) == 0) return;
     const auto status = world_.peer(place)->status();
     fail(place, "the engine reports: " + (status.faults.empty() ? std::string("a fault") : status.faults.back()));
 }

@@ -22,7 +22,8 @@ namespace starling::sim {
 class Checker final : public Observer {
   public:
     /// `check_every`: the costly checks of all structures run at every so many inputs that changed something.
-    Checker(const World& world, std::uint64_t check_every);
+    /// `liars`: what some nodes send is tampered with, so that others may notice it.
+    Checker(const World& world, std::uint64_t check_every, bool liars = false);
 
     /// Writes down a committed transaction, before the peer handles what follows from it.
     void record(LocalTransaction transaction);
@@ -57,6 +58,7 @@ class Checker final : public Observer {
 
     const World& world_;
     std::uint64_t check_every_;
+    bool liars_;
     std::uint64_t changes_ = 0;
     Oracle oracle_;
     std::vector<Seat> seats_;

@@ -15,9 +15,9 @@ namespace starling::sim {
 
 namespace {
 
-std::string replay_of(std::size_t nodes, std::uint64_t seed, bool disks) {
+std::string replay_of(std::size_t nodes, std::uint64_t seed, const Command& command) {
     return "starling sim --nodes " + std::to_string(nodes) + " --seed " + std::to_string(seed) +
-           (disks ? " --disks" : "");
+           (command.disks ? " --disks" : "") + (command.sealed ? " --sealed" : "");
 }
 
 /// Names of faults are words of ours: nothing in them needs escaping.
@@ -68,9 +68,10 @@ int run_drawn(const Command& command, std::ostream& out, std::ostream& err) {
     int status = 0;
     for (std::uint64_t i = 0; i < command.seeds; ++i) {
         const auto seed = command.seed + i;
-        const auto replay = replay_of(nodes, seed, command.disks);
+        const auto replay = replay_of(nodes, seed, command);
         const AbortNote note(replay);
         auto config = command.disks ? Config::drawn_with_disks(nodes, seed) : Config::drawn(nodes, seed);
+        config.sealed = command.sealed;
         if (command.replay) config.trace = &out;
         const auto outcome = run(config);
         out << (command.json ? json_of(outcome) : words_of(outcome)) << std::endl;
@@ -117,6 +118,7 @@ int run_planned(const Command& command, std::ostream& out, std::ostream& err) {
         const AbortNote note("starling sim --scenario " + command.scenario + " --nodes " + std::to_string(plan->nodes) +
                              " --seed " + std::to_string(seed));
         TrialOptions options;
+        options.sealed = command.sealed;
         if (command.replay) options.trace = &out;
         const auto outcome = run_trial(*plan, seed, options);
         out << (command.json ? json_of(outcome) : words_of(outcome)) << std::endl;

@@ -17,6 +17,7 @@ struct Command {
     std::uint64_t seed = 1;
     std::uint64_t seeds = 1;  ///< runs seed, seed + 1, …
     bool disks = false;       ///< drawn scenarios: nodes have disks, and these fail too
+    bool sealed = false;      ///< nodes sign what they write, and apply nothing that its origin did not sign
     bool json = false;        ///< objects instead of words
     std::string scenario;     ///< a name of sim/scenarios/, or a file; empty: drawn from the seed, and judged
     std::optional<std::uint64_t> replay;  ///< this one seed, with every event in words

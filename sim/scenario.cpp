@@ -67,7 +67,7 @@ class Scenario {
           workload_({}, random_.fork()),
           options_(world_options(config, random_)),
           world_(options_, random_.fork()),  // not in one expression: the order of its draws would be the compiler's
-          checker_(world_, config.check_every) {
+          checker_(world_, config.check_every, config.liars) {
         world_.tamper = config.tamper;
         if (config.trace != nullptr) world_.trace().follow(*config.trace);
         world_.attach(checker_);
@@ -100,6 +100,7 @@ class Scenario {
         options.limits = config.limits;
         options.skew_us_max = config.skew_us_max;
         options.disks = config.disks;
+        options.sealed = config.sealed;
         return options;
     }
 

@@ -38,6 +38,8 @@ struct Config {
     /// Decides on the links, whatever the topology says.
     std::optional<gossip::OverlayLimits> overlay = {};
     std::optional<DiskOptions> disks = {};  ///< nodes have disks, and come back from them
+    bool sealed = false;                    ///< see WorldOptions
+    bool liars = false;                     ///< see Checker
     World::Tamper tamper;                   ///< see World
     std::ostream* trace = nullptr;          ///< every event in words, as it happens
 

@@ -89,6 +89,7 @@ class Trial {
         world.limits = plan.limits;
         world.skew_us_max = plan.skew_us_max;
         world.station = options.station;
+        world.sealed = options.sealed;
         return world;
     }
 

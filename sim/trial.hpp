@@ -14,6 +14,7 @@ namespace starling::sim {
 struct TrialOptions {
     StationMaker station;           ///< empty: peers
     std::ostream* trace = nullptr;  ///< every event in words, as it happens
+    bool sealed = false;            ///< see WorldOptions
 };
 
 struct TrialOutcome {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sim/fake_sealer.hpp"
+
 namespace starling::sim {
 
 namespace {
@@ -110,6 +112,7 @@ void World::boot(Place place) {
         options.limits = options_.limits;
         options.random = std::move(random);
         options.overlay = options_.overlay;
+        if (options_.sealed) options.sealer = std::make_shared<const FakeSealer>(node.key);
         if (options_.disks) {
             if (!node.disk) node.disk = std::make_unique<VirtualDisk>(random_.fork());
             node.station = open_stored(*node.disk, *options_.disks, options, now(place), lost_);

@@ -36,6 +36,7 @@ struct WorldOptions {
     std::optional<gossip::OverlayLimits> overlay = {};
     /// Nodes have disks, and come back from them; not where `station` makes them.
     std::optional<DiskOptions> disks = {};
+    bool sealed = false;  ///< nodes sign what they write, as the simulator signs (sim/fake_sealer.hpp)
 };
 
 /// What a node has around its peer. Called in the order of attachment, right after the peer returned.

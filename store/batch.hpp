@@ -25,6 +25,7 @@ struct LogRow {
     Place place = 0;
     std::uint64_t at_us = 0;  ///< wall clock, when it was applied
     ChangesetPtr changeset;
+    crdt::Bytes seal{};  ///< that ends with it (gossip/seal.hpp); empty: none
 };
 
 struct EntryRow {

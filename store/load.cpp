@@ -140,6 +140,8 @@ Outcome<bool> Loading::log_row(const Statement& row) {
     const auto bytes = without_sum(row.bytes(2));
     auto changeset = bytes ? decode_changeset(*bytes) : Result<Changeset>(Fault{FaultCode::malformed, {}});
     if (!changeset) return damaged("a changeset of the log cannot be read");
+    const auto seal = row.nothing(4) ? std::optional(BytesView()) : without_sum(row.bytes(4));
+    if (!seal) return damaged("a seal cannot be read");
     if (place > fold_.place) {
         if (auto replayed = replay(*changeset); !replayed) return replayed;
         mark_.reset();
@@ -149,8 +151,8 @@ Outcome<bool> Loading::log_row(const Statement& row) {
         }
     }
     loaded_.place = std::max(loaded_.place, place);
-    loaded_.kept.push_back({place, at_us, row_bytes(*changeset)});
-    loaded_.log.push_back({place, at_us, std::make_shared<const Changeset>(std::move(*changeset))});
+    loaded_.kept.push_back({place, at_us, row_bytes(*changeset, seal->size())});
+    loaded_.log.push_back({place, at_us, std::make_shared<const Changeset>(std::move(*changeset)), Bytes(*seal)});
     advance();
     return true;
 }

@@ -11,10 +11,10 @@ namespace starling::store {
 
 using namespace crdt;
 
-std::size_t row_bytes(const Changeset& changeset) {
+std::size_t row_bytes(const Changeset& changeset, std::size_t seal_bytes) {
     constexpr std::size_t row_overhead_bytes = 80;  // place, time, origin, numbers
     constexpr std::size_t dep_bytes = 46, ref_bytes = 42;
-    return row_overhead_bytes + changeset.body.size() + dep_bytes * changeset.deps.size() +
+    return row_overhead_bytes + seal_bytes + changeset.body.size() + dep_bytes * changeset.deps.size() +
            ref_bytes * changeset.refs.size();
 }
 
@@ -48,6 +48,21 @@ void Recorder::applied(ChangesetPtr changeset, std::uint64_t wall_us) {
     kept_bytes_ += bytes;
     unfolded_bytes_ += bytes;
     log_.push_back({place_, wall_us, std::move(changeset)});
+}
+
+bool Recorder::sealed(const ReplicaId& origin, Seq last, Bytes seal) {
+    for (auto row = log_.rbegin(); row != log_.rend(); ++row) {
+        if (row->changeset->origin != origin || row->changeset->last() != last) continue;
+        const auto kept = std::lower_bound(kept_.begin(), kept_.end(), row->place,
+                                           [](const Loaded::Kept& k, Place place) { return k.place < place; });
+        const auto more = seal.size() - row->seal.size();
+        kept->bytes += more;
+        kept_bytes_ += more;
+        unfolded_bytes_ += more;
+        row->seal = std::move(seal);
+        return true;
+    }
+    return false;
 }
 
 void Recorder::replaced() {

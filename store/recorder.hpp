@@ -42,8 +42,8 @@ struct Loaded {
     std::vector<crdt::ReplicaId> raised;  ///< by the log past the last fold; with repetitions
 };
 
-/// What a changeset takes as a row of the log, roughly.
-std::size_t row_bytes(const crdt::Changeset& changeset);
+/// What a changeset takes as a row of the log, roughly; and its seal with it.
+std::size_t row_bytes(const crdt::Changeset& changeset, std::size_t seal_bytes = 0);
 
 /// Invariants: batches are committed in the order they were taken, each once, or again after a fault that may pass;
 /// nothing is in a table that the log does not say by then. Thread rule: that of the replica, which outlives it.
@@ -54,6 +54,8 @@ class Recorder {
 
     /// It was applied, or cut. In this order. O(log nodes).
     void applied(ChangesetPtr changeset, std::uint64_t wall_us);
+    /// A seal that ends with a changeset that was applied and is not in a batch yet; false where none is. O(those).
+    bool sealed(const crdt::ReplicaId& origin, crdt::Seq last, crdt::Bytes seal);
     /// A state diff was applied: no changeset tells of it, so everything that it touched goes with the next batch.
     void replaced();
     void put(Item item) { items_.push_back(std::move(item)); }

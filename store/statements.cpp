@@ -13,7 +13,7 @@ Outcome<bool> Store::Statements::prepare(Database& database) {
         {&commit, "COMMIT"},
         {&erase_entry, "DELETE FROM entry WHERE origin = ? AND seq = ?"},
         {&insert_entry, "INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?, ?, ?, ?, ?)"},
-        {&insert_log, "INSERT OR REPLACE INTO log (place, at, changeset, mark) VALUES (?, ?, ?, ?)"},
+        {&insert_log, "INSERT OR REPLACE INTO log (place, at, changeset, mark, seal) VALUES (?, ?, ?, ?, ?)"},
         {&trim_log, "DELETE FROM log WHERE place <= ?"},
         {&put_chunk, "INSERT OR REPLACE INTO life VALUES (?, ?, ?)"},
         {&put_item, "INSERT OR REPLACE INTO item VALUES (?, ?, ?)"},
@@ -21,7 +21,7 @@ Outcome<bool> Store::Statements::prepare(Database& database) {
         {&items_of, "SELECT key, value FROM item WHERE room = ? ORDER BY key"},
         {&chunks, "SELECT chunk, node, lives FROM life ORDER BY chunk"},
         {&entries, "SELECT origin, seq, type, stamp, depth, key, field, value FROM entry ORDER BY origin, seq"},
-        {&log, "SELECT place, at, changeset, mark FROM log ORDER BY place"},
+        {&log, "SELECT place, at, changeset, mark, seal FROM log ORDER BY place"},
     };
     for (const auto& [statement, sql] : all) {
         auto prepared = database.prepare(sql);
@@ -49,6 +49,8 @@ Outcome<bool> Store::Statements::put_log(const LogRow& row, const std::optional<
     const auto marked = mark ? encode_mark(*mark) : Bytes();
     insert_log.bind(0, std::int64_t(row.place)).bind(1, std::int64_t(row.at_us)).bind(2, bytes);
     mark ? insert_log.bind(3, marked) : insert_log.bind_nothing(3);
+    const auto seal = row.seal.empty() ? Bytes() : with_sum(row.seal);
+    row.seal.empty() ? insert_log.bind_nothing(4) : insert_log.bind(4, seal);
     return insert_log.run();
 }
 

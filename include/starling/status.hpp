@@ -43,6 +43,9 @@ struct NodeCounters {
     std::uint64_t clock_warnings = 0;           ///< writes stamped more than a minute ahead of this node's clock
     std::uint64_t faults = 0;                   ///< two nodes with equal versions and unequal data: report it
     std::uint64_t update_needed = 0;            ///< changesets of a newer format than this build can apply
+    std::uint64_t unsealed = 0;                 ///< changesets that came without a signature, not applied
+    std::uint64_t seals_failed = 0;             ///< times that what a peer handed on was not what its origin signed
+    std::uint64_t forks = 0;                    ///< times that a node was found to have signed two histories: report it
     std::uint64_t door_admitted = 0;            ///< connections that proved membership
     std::uint64_t door_refused = 0;             ///< connections that did not
     std::uint64_t beacons_heard = 0;            ///< of members

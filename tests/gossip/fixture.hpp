@@ -9,6 +9,7 @@
 #include "crdt/codec.hpp"
 #include "crdt/views.hpp"
 #include "peer/peer.hpp"
+#include "sim/fake_sealer.hpp"
 
 namespace starling::testing {
 
@@ -16,7 +17,7 @@ using namespace starling::crdt;
 
 class Mesh {
   public:
-    explicit Mesh(std::size_t nodes, gossip::Limits limits = {}) {
+    explicit Mesh(std::size_t nodes, gossip::Limits limits = {}, bool sealed = false) : sealed_(sealed) {
         for (std::size_t i = 0; i < nodes; ++i) {
             limits_ = limits;
             add();
@@ -67,7 +68,7 @@ class Mesh {
             if (!links_.contains({std::min(i, to), std::max(i, to)})) continue;
             ++frames;
             bytes += send.bytes.size();
-            wire_.push_back({i, to, std::move(send.bytes)});
+            wire_.push_back({i, to, tamper ? tamper(i, std::move(send.bytes)) : std::move(send.bytes)});
         }
         for (auto& delivered : effects.delivered) deliveries[i].push_back(std::move(delivered));
         for (auto& changeset : effects.persist) applied[i].push_back(std::move(changeset));
@@ -105,6 +106,8 @@ class Mesh {
     std::map<std::size_t, std::vector<gossip::Delivered>> deliveries;
     std::map<std::size_t, std::vector<std::shared_ptr<const Changeset>>> applied;
     std::function<bool(const Bytes&)> drop;
+    std::function<Bytes(std::size_t from, Bytes)> tamper;
+    std::map<std::size_t, std::shared_ptr<sim::FakeSealer>> sealers;
 
   private:
     struct Frame {
@@ -113,9 +116,12 @@ class Mesh {
     };
     std::unique_ptr<peer::Peer> make(std::size_t i) {
         wake_[i] = 0;
-        return std::make_unique<peer::Peer>(peer::Options{0, names_[i], limits_, {}, [this] { return ++random_; }});
+        peer::Options options{0, names_[i], limits_, {}, [this] { return ++random_; }};
+        if (sealed_) options.sealer = sealers[i] = std::make_shared<sim::FakeSealer>(names_[i]);
+        return std::make_unique<peer::Peer>(std::move(options));
     }
 
+    bool sealed_;
     gossip::Limits limits_;
     std::vector<NodeKey> names_;
     std::vector<std::unique_ptr<peer::Peer>> peers_;

@@ -55,6 +55,10 @@ Difference of_many() {
     return d;
 }
 
+SealedRun sealed_run() {
+    return {replica(1), {9}, {{3, 5, ChainHead{8}, {7}}, {6, 7, {}, {6}}}};
+}
+
 std::vector<Message> all_messages() {
     return {Hello{7, {{replica(1), 3}, {replica(2), 9}}, {1, 2}, 3, {4, 5}},
             Hello{8, {{replica(1), 4}}, {1, 2}, 3, {UINT32_MAX, 70}, 70, {5, 6}},
@@ -63,6 +67,8 @@ std::vector<Message> all_messages() {
             HelloRequest{},
             HelloRequest{{5, 6}, true},
             Changesets{4, {replica(3)}, {changeset()}},
+            Changesets{0, {}, {changeset()}, {sealed_run()}},
+            DiffPart{6, false, 3, true, difference(), {}, {}, {}, {{replica(1), 1, 2, {3}, {4}, {5}}}},
             Pull{4, {{replica(1), 1, 9}}},
             DiffOpen{6, 77, {{replica(1), 3}}, {{replica(2), {{1, 4}}}}},
             DiffPart{6, true, 1, true, difference()},
@@ -131,6 +137,20 @@ TEST_CASE("golden bytes") {
               "c41000000000000000010000000000000002"
               "c41000000000000000030000000000000004"
               "050607");
+    Changeset first;
+    first.origin = replica(1);
+    first.first = first.count = first.depth = 1;
+    first.body = "\x01";
+    CHECK(hex(encode(0, Changesets{0, {}, {first}, {{replica(1), {}, {{1, 1, {}, {0x5a}}}}}}, out)) ==
+          "9501000390"
+          "940090"
+          "919700010101"
+          "9090c40101"
+          "9300c420" +
+              std::string(64, '0') +
+              "940101c400"
+              "c4405a" +
+              std::string(126, '0'));
     CHECK(hex(encode(0, Ranges{7, 0, GaveUp::no, {}, {}, RangesHead{1, {1, 2}, {1, 2}, 5, {6, 7}, 5'000}}, out)) ==
           "9501000e90"
           "9d070000909090"

@@ -1,6 +1,7 @@
 #include "crdt/views.hpp"
 #include "net/transport.hpp"
 #include "node/network.hpp"
+#include "node/sealer.hpp"
 #include "peer/peer.hpp"
 #include "tests/node/pair.hpp"
 
@@ -23,26 +24,33 @@ class Wild {
         auto opened = net::Transport::open(options, identity_, code->admit(identity_.node_key()));
         REQUIRE(opened);
         transport_ = std::move(*opened);
+        peer::Options made;
+        made.node = identity_.node_key();
+        made.random = [] { return 7; };
+        made.overlay = gossip::OverlayLimits{};
+        made.sealer = std::make_shared<const detail::KeySealer>(identity_);
+        made.mesh = code->mesh.mesh_id();
+        peer_ = std::make_unique<peer::Peer>(std::move(made));
     }
     NodeId id() const { return {identity_.node_key()}; }
     void add(const std::string& counter) {
-        REQUIRE(peer_.write(now(), [&](auto& tx) { crdt::Counter::add(tx, counter, 1); }));
-        perform(peer_.handle(gossip::Flush{}, now()));
+        REQUIRE(peer_->write(now(), [&](auto& tx) { crdt::Counter::add(tx, counter, 1); }));
+        perform(peer_->handle(gossip::Flush{}, now()));
     }
     void turn() {
         for (auto& event : transport_->poll(5ms)) {
             if (const auto* heard = std::get_if<net::Heard>(&event))
-                perform(peer_.handle(gossip::Candidate{{heard->peer, heard->address}}, now()));
+                perform(peer_->handle(gossip::Candidate{{heard->peer, heard->address}}, now()));
             if (const auto* failed = std::get_if<net::DialFailed>(&event))
-                perform(peer_.handle(gossip::ConnectFailed{failed->peer}, now()));
+                perform(peer_->handle(gossip::ConnectFailed{failed->peer}, now()));
             if (const auto* up = std::get_if<net::LinkUp>(&event))
-                perform(peer_.handle(gossip::LinkUp{up->peer, up->address}, now()));
+                perform(peer_->handle(gossip::LinkUp{up->peer, up->address}, now()));
             if (const auto* down = std::get_if<net::LinkDown>(&event))
-                perform(peer_.handle(gossip::LinkDown{down->peer}, now()));
+                perform(peer_->handle(gossip::LinkDown{down->peer}, now()));
             if (auto* message = std::get_if<net::Message>(&event))
-                perform(peer_.handle(gossip::Received{message->peer, std::move(message->bytes)}, now()));
+                perform(peer_->handle(gossip::Received{message->peer, std::move(message->bytes)}, now()));
         }
-        perform(peer_.handle(gossip::Tick{}, now()));
+        perform(peer_->handle(gossip::Tick{}, now()));
     }
 
   private:
@@ -58,11 +66,7 @@ class Wild {
 
     net::Identity identity_ = net::Identity::generate();
     std::unique_ptr<net::Transport> transport_;
-    peer::Peer peer_{{.node = identity_.node_key(),
-                      .limits = {},
-                      .verify = {},
-                      .random = [] { return 7; },
-                      .overlay = gossip::OverlayLimits{}}};
+    std::unique_ptr<peer::Peer> peer_;
 };
 
 }  // namespace

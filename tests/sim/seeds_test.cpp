@@ -17,7 +17,9 @@ TEST_CASE("under all faults every seed converges, and no reader ever sees what t
     FaultCounts faults;
     for (auto seed = first; seed < first + seeds && failed < 5; ++seed) {
         const auto nodes = nodes_least + seed % (nodes_most - nodes_least + 1);
-        const auto outcome = run(Config::drawn(nodes, seed));
+        auto config = Config::drawn(nodes, seed);
+        config.sealed = starling::testing::number_from("STARLING_SIM_SEALED", 0) != 0;
+        const auto outcome = run(config);
         for (const auto& [fault, count] : outcome.faults) faults[fault] += count;
         diffs += outcome.diffs;
         pulls += outcome.pulls;

@@ -4,6 +4,7 @@
 #include <deque>
 
 #include "gossip/wire.hpp"
+#include "sim/fake_sealer.hpp"
 #include "tests/store/fixture.hpp"
 
 using namespace starling;
@@ -14,6 +15,8 @@ namespace {
 /// Some peers, each at the end of links to others; those with a disk commit only when told.
 class Links {
   public:
+    explicit Links(bool sealed = false) : sealed_(sealed) {}
+
     struct End {
         NodeKey name{};
         std::unique_ptr<sim::VirtualDisk> disk;
@@ -36,6 +39,7 @@ class Links {
         peer::Options options;
         options.node = end.name;
         options.random = [this] { return random_.next(); };
+        if (sealed_) options.sealer = std::make_shared<const sim::FakeSealer>(end.name);
         if (end.disk == nullptr) {
             end.peer = std::make_unique<peer::Peer>(std::move(options));
             return;
@@ -130,6 +134,7 @@ class Links {
         std::size_t from, to;
         Bytes bytes;
     };
+    bool sealed_;
     sim::Random random_{1};
     std::deque<End> ends_;
     std::set<std::pair<std::size_t, std::size_t>> links_;
@@ -318,4 +323,62 @@ TEST_CASE("in memory mode there is nothing to commit") {
     CHECK_FALSE(links.at(peer).take_batch(links.now()));
     CHECK_FALSE(links.at(peer).take_last_batch(links.now()));
     CHECK_FALSE(links.at(peer).durable(commit.last));
+}
+
+TEST_CASE("what a disk holds is proven to the next peer after the power went, and nothing is signed twice") {
+    Links links(true);
+    const auto writer = links.add(true), relay = links.add(true);
+    links.link(writer, relay);
+    for (int i = 0; i < 5; ++i) {
+        links.add_to_counter(writer);
+        links.run_and_commit(20);
+    }
+    links.add_to_counter(writer);  // neither durable nor sealed
+    links.run(20);
+    links.crash(writer);
+    links.crash(relay);
+    const auto next = links.add(false);
+    links.link(relay, next);
+    links.run_and_commit(500);
+    CHECK(count(links.at(next)) == 5);
+    CHECK(links.at(next).counters().diffs == 0);  // out of the log
+    links.link(writer, relay);
+    links.run_and_commit(200);
+    links.add_to_counter(writer);
+    links.run_and_commit(500);
+    for (const auto i : {writer, relay, next}) {
+        CHECK(count(links.at(i)) == 6);
+        const auto counters = links.at(i).counters();
+        CHECK(counters.seals_failed + counters.unsealed + counters.forks == 0);
+    }
+}
+
+TEST_CASE("the proof of two histories outlives the power") {
+    const NodeKey liar{77};
+    const auto sealer = std::make_shared<const sim::FakeSealer>(liar);
+    const gossip::Sealing sealing(sealer, {}, 0);
+    const auto told = [&](std::uint64_t depth) {
+        Changeset changeset;
+        changeset.origin = {liar, 1};
+        changeset.first = changeset.count = 1;
+        changeset.depth = depth;
+        changeset.body = encode_body(changeset, {});
+        gossip::Seal seal{changeset.origin, 1, 1, {}, sealing.next({}, changeset), {}};
+        sealing.sign(seal);
+        gossip::SealedRun run{changeset.origin, {}, {{1, 1, {}, seal.signature}}};
+        return gossip::Changesets{0, {}, {changeset}, {run}};
+    };
+    Links links(true);
+    const auto node = links.add(true);
+    gossip::RefSender refs;
+    links.handle(node, gossip::LinkUp{liar});
+    for (const std::uint64_t depth : {1, 2})
+        links.handle(node, gossip::Received{liar, gossip::encode(0, told(depth), refs)});
+    REQUIRE(links.at(node).status().forks.size() == 1);
+    REQUIRE(links.commit(node));
+    links.crash(node);
+    const auto status = links.at(node).status();
+    REQUIRE(status.forks.size() == 1);
+    CHECK(status.forks[0].conclusive());
+    CHECK(status.forks[0].here.replica.node == liar);
 }
