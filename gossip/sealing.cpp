@@ -282,7 +282,11 @@ void Engine::push_sealed(const NodeKey& peer, Link& link) {
         auto& piece = open[changeset->origin];
         if (!piece.empty() && piece.back().changeset->last() + 1 != changeset->first) piece.clear();
         piece.push_back(*record);
-        if (record->proof.sealed(*changeset)) pieces.push_back(std::exchange(piece, {}));
+        if (!record->proof.sealed(*changeset)) continue;
+        StretchSize size;
+        for (const auto& part : piece) size.add(*part.changeset);
+        if (size.within(seal_stretch_bytes_max, seal_stretch_names_max)) pieces.push_back(std::move(piece));
+        piece.clear();
     }
     std::size_t begin = 0, frame_bytes = 0;
     std::map<ReplicaId, Seq> tops;  // of the frame
