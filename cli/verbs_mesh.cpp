@@ -9,6 +9,7 @@
 #include "cli/control_client.hpp"
 #include "cli/exit_codes.hpp"
 #include "cli/messages.hpp"
+#include "cli/node_report.hpp"
 #include "cli/passphrase.hpp"
 #include "cli/up.hpp"
 #include "cli/verbs.hpp"

@@ -2,7 +2,7 @@
 
 #include <sodium.h>
 
-#include "net/secret.hpp"
+#include "net/secret_file.hpp"
 
 namespace starling::net {
 
