@@ -7,17 +7,25 @@
 
 namespace starling::detail {
 
-/// Thread-safe.
-class KeySealer final : public gossip::Sealer {
+/// Signs nothing. Thread-safe.
+class SealVerifier : public gossip::Sealer {
   public:
-    explicit KeySealer(const net::Identity& identity) : identity_(identity) {}
-
     gossip::ChainHead hash(crdt::BytesView bytes) const override { return net::digest256(bytes); }
-    gossip::SealSignature sign(crdt::BytesView bytes) const override { return identity_.sign(bytes); }
+    gossip::SealSignature sign(crdt::BytesView) const override {
+        STARLING_ASSERT(false, "who only verifies has no key");
+        return {};
+    }
     bool verify(const crdt::NodeKey& node, crdt::BytesView bytes,
                 const gossip::SealSignature& signature) const override {
         return net::verify(node, bytes, signature);
     }
+};
+
+/// Thread-safe.
+class KeySealer final : public SealVerifier {
+  public:
+    explicit KeySealer(const net::Identity& identity) : identity_(identity) {}
+    gossip::SealSignature sign(crdt::BytesView bytes) const override { return identity_.sign(bytes); }
 
   private:
     net::Identity identity_;

@@ -99,7 +99,9 @@ std::unique_ptr<peer::Peer> open_peer(peer::Options made, store::Store& store, c
 std::map<std::string, std::string, std::less<>> stored_snapshots(store::Store& store);
 /// A backup becomes the store of a directory that has none, and is read once. Throws as Node::restore.
 void restore_store(const std::filesystem::path& backup, const std::filesystem::path& dir);
-/// Throws unless all of it is as it was written.
+/// Throws unless all of it is as it was written, and what is sealed as it was signed.
 void check_store(const std::filesystem::path& dir);
+/// Has the store keep whose seals its log may hold: `check_store` has no keys.
+void remember_mesh(store::Store& store, peer::Peer& peer, const net::MeshId& mesh);
 
 }  // namespace starling::detail

@@ -4,6 +4,7 @@
 #include <deque>
 
 #include "gossip/wire.hpp"
+#include "peer/seal_check.hpp"
 #include "sim/fake_sealer.hpp"
 #include "tests/store/fixture.hpp"
 
@@ -381,4 +382,47 @@ TEST_CASE("the proof of two histories outlives the power") {
     REQUIRE(status.forks.size() == 1);
     CHECK(status.forks[0].conclusive());
     CHECK(status.forks[0].here.replica.node == liar);
+}
+
+TEST_CASE("a check finds a seal that is not its origin's, and changesets that are not what was signed") {
+    Links links(true);
+    const auto a = links.add(true), b = links.add(true);
+    links.link(a, b);
+    for (int i = 0; i < 5; ++i) {
+        links.add_to_counter(a);
+        links.run_and_commit(50);
+    }
+    auto& end = links.end(b);
+    end.peer.reset();
+    const auto verifier = std::make_shared<const sim::FakeSealer>(end.name);
+    const auto check = [&](const gossip::MeshId& mesh) {
+        end.store.reset();
+        auto store = store::Store::open({"node", 0, end.disk.get()});
+        REQUIRE(bool(store));
+        end.store = std::move(*store);
+        return peer::check_seals(*end.store, verifier, {mesh});
+    };
+    const auto verified = check({});
+    REQUIRE(bool(verified));
+    CHECK(*verified >= 5);
+    const auto other = check({9});
+    REQUIRE(!other);
+    CHECK(other.fault().code == store::StoreFaultCode::corrupt);
+    CHECK(other.fault().what.find("signature") != std::string::npos);
+
+    Replica replica(0, {});
+    const auto loaded = end.store->load(replica);
+    REQUIRE(bool(loaded));
+    const auto sealed =
+        std::find_if(loaded->log.begin(), loaded->log.end(), [](const auto& row) { return !row.seal.empty(); });
+    REQUIRE(sealed != loaded->log.end());
+    auto changed = *sealed->changeset;
+    changed.depth += 1;
+    store::Batch batch;
+    batch.place = loaded->place;
+    batch.log.push_back({sealed->place, sealed->at_us, std::make_shared<const Changeset>(changed), sealed->seal});
+    REQUIRE(bool(end.store->commit(batch)));
+    const auto forged = check({});
+    REQUIRE(!forged);
+    CHECK(forged.fault().what.find("not what was signed") != std::string::npos);
 }
