@@ -61,7 +61,7 @@ void check_store(const std::filesystem::path& dir) {
     if (!sealed) throw Error(error_of(sealed.fault()));
 }
 
-void remember_mesh(store::Store& store, peer::Peer& peer, const net::MeshId& mesh) {
+void remember_mesh(store::Store& store, peer::Peer& peer, const gossip::MeshId& mesh) {
     auto name = crdt::Bytes(mesh_item);
     name.append(reinterpret_cast<const char*>(mesh.data()), mesh.size());
     const auto items = store.items(store::Room::membership);
