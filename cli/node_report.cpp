@@ -77,7 +77,7 @@ const char* role_name(Role role) {
 }
 
 std::string in_words(const Standing& standing) {
-    const std::string role = role_name(standing.role);
+    std::string role = role_name(standing.role);
     if (standing.expires_s == 0) return role;
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     const auto left_s = standing.expires_s - std::chrono::duration_cast<std::chrono::seconds>(now).count();

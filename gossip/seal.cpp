@@ -110,7 +110,7 @@ bool Sealing::prove(const SealedRun& run, std::span<const Changeset* const> chan
         if (i != kept[k]) continue;
         auto seal = seal_of(run, *lines.at(i), changesets, proofs, i);
         if (!seal) return false;
-        seals.push_back(std::make_shared<const Seal>(std::move(*seal)));
+        seals.push_back(std::make_shared<const Seal>(*seal));
         size = {};
         ++k;
     }
@@ -167,7 +167,7 @@ Bytes encode_seal(const Seal& seal) {
 std::optional<Seal> decode_seal(BytesView bytes) {
     Reader in(bytes);
     auto seal = read_seal(in);
-    return in.done() ? std::optional(std::move(seal)) : std::nullopt;
+    return in.done() ? std::optional(seal) : std::nullopt;
 }
 
 }  // namespace starling::gossip

@@ -92,7 +92,7 @@ SealedRun Log::run_of(std::span<const Record> records) {
         const auto& seal = *records[at].proof.by;
         SealLine line{seal.first, seal.last, {}, seal.signature};
         if (seal.first < first.first) line.before = seal.before;
-        run.lines.push_back(std::move(line));
+        run.lines.push_back(line);
     }
     return run;
 }

@@ -99,7 +99,7 @@ void Engine::recall_chain(const std::vector<Recalled>& log, const std::vector<st
     for (std::size_t i = 0; i < count; ++i) {
         auto seal = decode_seal(log[places[i]].seal);
         if (seal && seal->replica == row(i).origin && seal->last == row(i).last())
-            seals[i] = std::make_shared<const Seal>(std::move(*seal));
+            seals[i] = std::make_shared<const Seal>(*seal);
     }
     // The first place where the head is known: the beginning of what the first seal is of, or its end.
     std::size_t begin = 0;

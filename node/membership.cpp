@@ -58,7 +58,8 @@ std::optional<net::Chain> good_chain(const Directory& dir, const net::MeshSecret
     try {
         auto chain = dir.chain();
         if (net::standing_of(mesh.trust(), chain, node)) return chain;
-    } catch (const Error&) {  // missing or damaged
+    } catch (const Error&) {
+        return std::nullopt;  // missing or damaged
     }
     return std::nullopt;
 }

@@ -36,12 +36,12 @@ Bytes encode_fork(const gossip::Fork& fork) {
 void read_seals(const std::map<Bytes, Bytes>& items, gossip::EngineOptions& into) {
     for (const auto& [key, value] : items) {
         if (key.front() == top_letter) {
-            if (auto seal = gossip::decode_seal(value)) into.tops.push_back(std::move(*seal));
+            if (auto seal = gossip::decode_seal(value)) into.tops.push_back(*seal);
         } else if (key.front() == fork_letter) {
             Reader in(value);
             auto here = gossip::decode_seal(in.str(value.size()));
             auto there = gossip::decode_seal(in.str(value.size()));
-            if (here && there && in.done()) into.forks.push_back({std::move(*here), std::move(*there)});
+            if (here && there && in.done()) into.forks.push_back({*here, *there});
         }
     }
 }
