@@ -86,12 +86,6 @@ void SocketAddress::set_port(std::uint16_t port) {
     std::memcpy(&storage_, &address, sizeof address);
 }
 
-std::string SocketAddress::host() const {
-    auto host = text();
-    host.resize(host.rfind(':'));
-    return is_v6() ? host.substr(1, host.size() - 2) : host;
-}
-
 std::string SocketAddress::text() const {
     std::array<char, INET6_ADDRSTRLEN + IF_NAMESIZE + 2> host{};
     if (!valid() || getnameinfo(raw(), raw_size(), host.data(), host.size(), nullptr, 0, NI_NUMERICHOST) != 0)

@@ -37,8 +37,6 @@ class SocketAddress {
     void set_port(std::uint16_t port);
     /// Numeric "1.2.3.4:5" or "[fe80::1%eth0]:5"; also what a ZeroMQ endpoint wants behind "tcp://".
     std::string text() const;
-    /// Without the port, and without brackets.
-    std::string host() const;
     const sockaddr* raw() const { return reinterpret_cast<const sockaddr*>(&storage_); }
     socklen_t raw_size() const { return is_v6() ? sizeof(sockaddr_in6) : sizeof(sockaddr_in); }
     bool operator==(const SocketAddress& other) const { return text() == other.text(); }

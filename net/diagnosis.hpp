@@ -15,7 +15,6 @@ constexpr std::size_t failed_dials_remembered_max = 32;
 /// Beacons on one network card, since it came up.
 struct CardDiagnosis {
     std::string name;
-    std::vector<std::string> addresses;
     bool loopback = false;
     std::uint64_t sent = 0, unsent = 0;
     std::string why_unsent;        ///< the newest reason, in the system's words

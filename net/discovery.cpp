@@ -151,10 +151,7 @@ Diagnosis Discovery::diagnose() const {
     Diagnosis diagnosis;
     diagnosis.beacon_port = settings_.beacons ? settings_.shared_port : std::uint16_t(0);
     for (const auto& card : cards_) {
-        auto figures = seen_.at(card.index);
-        for (const auto& own : card.v4) figures.addresses.push_back(SocketAddress(own.address, 0).host());
-        for (const auto& own : card.v6) figures.addresses.push_back(SocketAddress(own, 0, 0).host());
-        diagnosis.cards.push_back(std::move(figures));
+        diagnosis.cards.push_back(seen_.at(card.index));
     }
     for (const auto& peer : statics_) {
         const bool v6 = peer.at.host.find(':') != std::string::npos;

@@ -35,9 +35,9 @@ Bytes encode_fork(const gossip::Fork& fork) {
 /// Items that cannot be read are left out: they only prove what may be proven again.
 void read_seals(const std::map<Bytes, Bytes>& items, gossip::EngineOptions& into) {
     for (const auto& [key, value] : items) {
-        if (key.front() == top_letter) {
+        if (key.starts_with(top_letter)) {
             if (auto seal = gossip::decode_seal(value)) into.tops.push_back(*seal);
-        } else if (key.front() == fork_letter) {
+        } else if (key.starts_with(fork_letter)) {
             Reader in(value);
             auto here = gossip::decode_seal(in.str(value.size()));
             auto there = gossip::decode_seal(in.str(value.size()));
@@ -63,6 +63,9 @@ struct Peer::Impl {
     Replica replica;
     Clock clock;
     std::optional<store::Recorder> recorder;
+    std::unique_ptr<gossip::Engine> engine;
+    std::optional<std::string> refusal;  ///< why nothing can be written
+
     /// Seals go with the changeset that they end with; those that end with none are of tops.
     void record_seals(const gossip::Effects& effects) {
         for (const auto& id : effects.tops_gone) recorder->put({store::Room::seals, key_of(top_letter, id), {}});
@@ -79,9 +82,6 @@ struct Peer::Impl {
     void seal_own() {
         for (const auto& seal : engine->seal_own()) record(*seal);
     }
-
-    std::unique_ptr<gossip::Engine> engine;
-    std::optional<std::string> refusal;  ///< why nothing can be written
 };
 
 Peer::Peer(Options options) : impl_(std::make_unique<Impl>(std::move(options))) {}

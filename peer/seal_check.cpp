@@ -20,8 +20,9 @@ store::StoreFault damaged(const gossip::Seal& seal, const char* what) {
 
 /// Do the rows that a seal is of lead from the one head to the other? True too where the log has let go of some.
 bool leads(const gossip::Sealing& sealing, const Rows& rows, const gossip::Seal& seal) {
-    auto row = std::find_if(rows.begin(), rows.end(), [&](const auto* each) { return each->first == seal.first; });
-    if (row == rows.end()) return true;
+    auto row = std::lower_bound(rows.begin(), rows.end(), seal.first,
+                                [](const Changeset* each, Seq first) { return each->first < first; });
+    if (row == rows.end() || (*row)->first != seal.first) return true;
     auto head = seal.before;
     for (; row != rows.end() && (*row)->last() <= seal.last; ++row) head = sealing.next(head, **row);
     return head == seal.after;

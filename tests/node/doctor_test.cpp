@@ -69,7 +69,7 @@ TEST_CASE("cards: a firewall, a way that leads nowhere, nobody there, none at al
     CHECK(c.says(notice, "no member's is heard"));
     card.loopback = true;
     CHECK(c.says(fine, "no member's is heard"));
-    card = {.name = "tun0", .addresses = {}, .unsent = 4, .why_unsent = "Network is unreachable"};
+    card = {.name = "tun0", .unsent = 4, .why_unsent = "Network is unreachable"};
     CHECK(c.says(trouble, "do not leave by tun0: Network is unreachable"));
     c.diagnosis.beacon_port = 0;
     c.diagnosis.cards.clear();
