@@ -107,7 +107,6 @@ CorePtr Core::open(const Options& options) {
     std::map<std::string, std::string, std::less<>> snapshots;
     if (store) snapshots = stored_snapshots(*store);
     auto peer = store ? open_peer(std::move(made), *store, options) : std::make_unique<peer::Peer>(std::move(made));
-    if (store) remember_mesh(*store, *peer, settled.membership.mesh.mesh_id());
     auto transport = open_transport(options, std::move(addresses), identity, settled.membership);
     Parts parts{std::move(dir),  identity.node_key(),  std::move(settled),  std::move(store),
                 std::move(peer), std::move(snapshots), std::move(transport)};

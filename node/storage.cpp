@@ -1,7 +1,5 @@
 #include "node/storage.hpp"
 
-#include <algorithm>
-
 #include "node/convert.hpp"
 #include "node/network.hpp"
 #include "node/sealer.hpp"
@@ -15,9 +13,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds disk_retry_ms{500};     // a disk without room is asked again this often
 constexpr std::chrono::milliseconds store_figures_ms{200};  // how old figures may be
-constexpr std::string_view mesh_item = "mesh:";             // names an item of the store, with the id behind it
-constexpr std::size_t meshes_size = std::tuple_size_v<gossip::MeshId>;
-constexpr int copy_step_pages = 256;  // between two commits; 1 MiB
+constexpr int copy_step_pages = 256;                        // between two commits; 1 MiB
 
 }  // namespace
 
@@ -50,23 +46,8 @@ void restore_store(const std::filesystem::path& backup, const std::filesystem::p
 void check_store(const std::filesystem::path& dir) {
     const auto store = open_store(dir, false);
     if (const auto verified = store->verify(); !verified) throw Error(error_of(verified.fault()));
-    const auto items = store->items(store::Room::membership);
-    if (!items) throw Error(error_of(items.fault()));
-    std::vector<gossip::MeshId> meshes;
-    for (const auto& [name, value] : *items) {
-        if (name.size() != mesh_item.size() + meshes_size || !name.starts_with(mesh_item)) continue;
-        std::ranges::copy(name.substr(mesh_item.size()), meshes.emplace_back().begin());
-    }
-    const auto sealed = peer::check_seals(*store, std::make_shared<const SealVerifier>(), meshes);
+    const auto sealed = peer::check_seals(*store, std::make_shared<const SealVerifier>());
     if (!sealed) throw Error(error_of(sealed.fault()));
-}
-
-void remember_mesh(store::Store& store, peer::Peer& peer, const gossip::MeshId& mesh) {
-    auto name = crdt::Bytes(mesh_item);
-    name.append(reinterpret_cast<const char*>(mesh.data()), mesh.size());
-    const auto items = store.items(store::Room::membership);
-    if (!items) throw Error(error_of(items.fault()));
-    if (!items->contains(name)) peer.keep({store::Room::membership, std::move(name), crdt::Bytes("1")});
 }
 
 Storage::Storage(StorageDriver& driver, std::unique_ptr<store::Store> store)

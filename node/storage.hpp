@@ -101,7 +101,5 @@ std::map<std::string, std::string, std::less<>> stored_snapshots(store::Store& s
 void restore_store(const std::filesystem::path& backup, const std::filesystem::path& dir);
 /// Throws unless all of it is as it was written, and what is sealed as it was signed.
 void check_store(const std::filesystem::path& dir);
-/// Has the store keep whose seals its log may hold: `check_store` has no keys.
-void remember_mesh(store::Store& store, peer::Peer& peer, const gossip::MeshId& mesh);
 
 }  // namespace starling::detail

@@ -4,6 +4,7 @@
 
 #include "crdt/assert.hpp"
 #include "gossip/engine.hpp"
+#include "peer/seal_check.hpp"
 
 namespace starling::peer {
 
@@ -44,6 +45,18 @@ void read_seals(const std::map<Bytes, Bytes>& items, gossip::EngineOptions& into
             if (here && there && in.done()) into.forks.push_back({*here, *there});
         }
     }
+}
+
+/// The data was in another mesh as well: seals of that prove nothing here, and whoever handed them on would be blamed.
+void leave_out_foreign(gossip::EngineOptions& made, SpaceId space) {
+    const gossip::Sealing sealing(made.sealer, made.mesh, space);
+    const auto foreign = [&](const gossip::Seal& seal) { return !sealing.verify(seal); };
+    for (auto& row : made.log) {
+        const auto seal = gossip::decode_seal(row.seal);
+        if (seal && foreign(*seal)) row.seal.clear();
+    }
+    std::erase_if(made.tops, foreign);
+    std::erase_if(made.forks, [&](const auto& fork) { return foreign(fork.here) || foreign(fork.there); });
 }
 
 /// When something of `at_us` wall time happened, as monotonic time; 0 where that is before its beginning.
@@ -105,7 +118,12 @@ store::Outcome<std::unique_ptr<Peer>> Peer::open(Options options, store::Store& 
     auto seals = store.items(store::Room::seals);
     if (!seals) return seals.fault();
     read_seals(*seals, made);
+    const auto meshes = meshes_of(store);
+    if (!meshes) return meshes.fault();
+    const bool was_here = std::ranges::find(*meshes, made.mesh) != meshes->end();
+    if (made.sealer && meshes->size() > (was_here ? 1 : 0)) leave_out_foreign(made, options.space);
     impl->recorder.emplace(impl->replica, std::move(*loaded), limits);
+    if (made.sealer && !was_here) impl->recorder->put(item_of(made.mesh));
     impl->engine = std::make_unique<gossip::Engine>(impl->replica, impl->clock, std::move(made));
     return std::unique_ptr<Peer>(new Peer(std::move(impl)));
 }

@@ -9,6 +9,8 @@ namespace {
 
 using namespace crdt;
 
+constexpr std::string_view mesh_name = "mesh:";  // of an item, with the id behind it
+
 /// The changesets of one origin, in their order, as far as they follow each other.
 using Rows = std::vector<const Changeset*>;
 
@@ -30,13 +32,32 @@ bool leads(const gossip::Sealing& sealing, const Rows& rows, const gossip::Seal&
 
 }  // namespace
 
+store::Outcome<std::vector<gossip::MeshId>> meshes_of(store::Store& store) {
+    const auto items = store.items(store::Room::membership);
+    if (!items) return items.fault();
+    std::vector<gossip::MeshId> meshes;
+    for (const auto& [name, value] : *items) {
+        gossip::MeshId mesh{};
+        if (name.size() != mesh_name.size() + mesh.size() || !name.starts_with(mesh_name)) continue;
+        std::copy(name.begin() + mesh_name.size(), name.end(), mesh.begin());
+        meshes.push_back(mesh);
+    }
+    return meshes;
+}
+
+store::Item item_of(const gossip::MeshId& mesh) {
+    return {store::Room::membership, Bytes(mesh_name).append(gossip::view_of(mesh)), Bytes("1")};
+}
+
 store::Outcome<std::size_t> check_seals(store::Store& store, const std::shared_ptr<const gossip::Sealer>& verifier,
-                                        const std::vector<gossip::MeshId>& meshes, SpaceId space) {
+                                        SpaceId space) {
+    const auto meshes = meshes_of(store);
+    if (!meshes) return meshes.fault();
     Replica replica(space, {});
     const auto loaded = store.load(replica);
     if (!loaded) return loaded.fault();
     std::vector<gossip::Sealing> sealings;
-    for (const auto& mesh : meshes) sealings.emplace_back(verifier, mesh, space);
+    for (const auto& mesh : *meshes) sealings.emplace_back(verifier, mesh, space);
     std::map<ReplicaId, Rows> origins;
     std::size_t count = 0;
     for (const auto& row : loaded->log) {
