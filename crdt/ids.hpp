@@ -2,8 +2,10 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstdint>
+#include <cstring>
 #include <map>
 #include <span>
 #include <string>
@@ -26,19 +28,20 @@ struct ReplicaId {
     NodeKey node{};
     Life life = 0;
     bool operator==(const ReplicaId&) const = default;
-    /// Keys are random, so eight bytes decide nearly always: maps of replicas are searched with each dependency.
+    /// Keys are random, so the first word decides nearly always: maps of replicas are searched with each dependency.
     std::strong_ordering operator<=>(const ReplicaId& other) const {
-        const auto mine = head(), its = other.head();
-        if (mine != its) return mine <=> its;
-        if (const auto order = node <=> other.node; order != 0) return order;
+        for (std::size_t at = 0; at < sizeof node; at += sizeof(std::uint64_t)) {
+            const auto mine = word(at), its = other.word(at);
+            if (mine != its) return mine <=> its;
+        }
         return life <=> other.life;
     }
 
   private:
-    std::uint64_t head() const {  // the first bytes of the key, as they are ordered
-        std::uint64_t word = 0;
-        for (std::size_t i = 0; i < sizeof word; ++i) word = word << 8 | node[i];
-        return word;
+    std::uint64_t word(std::size_t at) const {  // eight bytes of the key, as they are ordered
+        std::uint64_t bytes = 0;
+        std::memcpy(&bytes, node.data() + at, sizeof bytes);
+        return std::endian::native == std::endian::little ? __builtin_bswap64(bytes) : bytes;
     }
 };
 
