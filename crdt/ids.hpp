@@ -27,7 +27,11 @@ using Life = std::uint64_t;
 struct ReplicaId {
     NodeKey node{};
     Life life = 0;
-    bool operator==(const ReplicaId&) const = default;
+    bool operator==(const ReplicaId& other) const {
+        std::uint64_t differing = life ^ other.life;
+        for (std::size_t at = 0; at < sizeof node; at += sizeof(std::uint64_t)) differing |= word(at) ^ other.word(at);
+        return differing == 0;
+    }
     /// Keys are random, so the first word decides nearly always: maps of replicas are searched with each dependency.
     std::strong_ordering operator<=>(const ReplicaId& other) const {
         for (std::size_t at = 0; at < sizeof node; at += sizeof(std::uint64_t)) {

@@ -43,6 +43,7 @@ Fingerprint version_hash(const Version& version) {
 // -------------------------------------------------------------------------------------------------------------
 
 const Origin* LifeTable::origin(const ReplicaId& id) const {
+    if (const auto* found = found_.find(id)) return found;
     const auto at = origins_.find(id);
     return at == origins_.end() ? nullptr : &*at;
 }
@@ -119,8 +120,12 @@ void LifeTable::set_stored(const ReplicaId& id, std::uint32_t number) {
 // -------------------------------------------------------------------------------------------------
 
 Origin& LifeTable::touch(const ReplicaId& id) {
+    if (auto* found = found_.find(id)) return *found;
     const auto next = origins_.lower_bound(id);
-    if (next != origins_.end() && next->id == id) return writable(*next);
+    if (next != origins_.end() && next->id == id) {
+        found_.keep(writable(*next), origins_.size());
+        return writable(*next);
+    }
     auto& node = node_of(id);
     const auto dormant = node.dormant.take(id.life);
     if (!dormant) ++node.lives, ++lives_;
@@ -132,6 +137,7 @@ Origin& LifeTable::touch(const ReplicaId& id) {
         // The store may hold less; then it is asked to forget what it never had.
         origin.stored_seen = dormant->stored == 0 ? 0 : dormant->seen;
     }
+    found_.keep(origin, origins_.size());
     idle(origin);
     return origin;
 }
@@ -158,6 +164,7 @@ void LifeTable::rest(bool all) {
 
 void LifeTable::sleep(const Origin& origin) {
     origin.node->dormant.put({origin.id.life, origin.seen, origin.last_stamp, origin.stored});
+    found_.drop(origin);
     origins_.erase(origins_.find(origin.id));
 }
 
@@ -189,6 +196,8 @@ void LifeTable::check() const {
     std::size_t listed = 0;
     for (const auto& origin : origins_) {
         listed += origin.may_be_idle ? 1 : 0;
+        const auto* found = found_.find(origin.id);
+        STARLING_ASSERT(found == nullptr || found == &origin, "what was found last is where it was");
         STARLING_ASSERT(origin.may_be_idle || origin.pins > 0 || origin.live.size() > 0,
                         "whoever has nothing live is to be looked at");
     }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "crdt/dormant_lives.hpp"
+#include "crdt/found_last.hpp"
 #include "crdt/hash.hpp"
 #include "crdt/seq_index.hpp"
 
@@ -112,6 +113,9 @@ class LifeTable {
         bool operator()(const ReplicaId& a, const Origin& b) const { return a < b.id; }
     };
     using Origins = std::set<Origin, ById>;  // its elements are changed, all but their ids
+    struct IdOf {
+        const ReplicaId& operator()(const Origin& origin) const { return origin.id; }
+    };
 
     static LifeLine line_of(const Origin& origin) {
         return {origin.id, origin.seen, origin.last_stamp, origin.stored, &origin};
@@ -133,6 +137,7 @@ class LifeTable {
     void sleep(const Origin& origin);
 
     Origins origins_;
+    FoundLast<Origin, IdOf> found_;
     std::map<NodeKey, NodeLives> nodes_;
     std::size_t lives_ = 0;
     Fingerprint version_hash_;

@@ -122,7 +122,7 @@ class Engine final : private DiffHost {
     void arrived(const crdt::NodeKey& peer, crdt::Changeset changeset, crdt::Result<crdt::Body> body, Proof proof,
                  bool pushed, bool goes_on);
     void duplicate(Link& link, const crdt::ReplicaId& origin);
-    bool pushes(const Link& link, const crdt::Changeset& changeset);
+    bool pushes(const Link& link, OriginId origin);
     bool acceptable(const crdt::Changeset& changeset, const crdt::Result<crdt::Body>& body);
     void apply_or_wait(WaitingChangeset waiting);
     void apply_now(const WaitingChangeset& waiting);

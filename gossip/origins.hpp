@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "crdt/assert.hpp"
+#include "crdt/found_last.hpp"
 #include "crdt/ids.hpp"
 #include "crdt/state.hpp"
 
@@ -33,15 +34,23 @@ class Origins {
   public:
     /// Gives a life its number, before it rises; `seen` is what this node has seen of it.
     OriginId intern(const crdt::ReplicaId& id, crdt::Seq seen) {
+        if (const auto* found = found_.find(id)) return found->second;
         const auto [at, is_new] = ids_.try_emplace(id, OriginId(names_.size()));
+        found_.keep(*at, ids_.size());
         if (!is_new) return at->second;
-        names_.push_back({id, seen});
+        names_.push_back({id, seen, no_tree});
         quiet_hash_ -= crdt::version_line_hash(id, seen);
         quiet_events_ -= seen;
         return at->second;
     }
     TreeId intern_node(const crdt::NodeKey& node) {
         return nodes_.try_emplace(node, TreeId(nodes_.size())).first->second;
+    }
+    /// The number of the life's node. O(1) but for the first time.
+    TreeId tree(OriginId origin) {
+        auto& name = names_[origin];
+        if (name.tree == no_tree) name.tree = intern_node(name.id.node);
+        return name.tree;
     }
     /// Lives that are not numbered came to be at, or rose to, other seqs all at once: nothing is based on them then.
     void rose_quietly(const crdt::ReplicaId& id, crdt::Seq before, crdt::Seq seen) {
@@ -54,11 +63,13 @@ class Origins {
     template <class Seen>
     void give_back(Seen seen) {
         for (const auto& name : names_) rose_quietly(name.id, 0, seen(name.id));
+        found_.clear();
         ids_.clear();
         names_ = {};
     }
 
     std::optional<OriginId> find(const crdt::ReplicaId& id) const {
+        if (const auto* found = found_.find(id)) return found->second;
         const auto at = ids_.find(id);
         return at == ids_.end() ? std::nullopt : std::optional(at->second);
     }
@@ -87,8 +98,12 @@ class Origins {
     struct Name {
         crdt::ReplicaId id;
         crdt::Seq base;
+        TreeId tree;  ///< where it was asked for
     };
-    std::map<crdt::ReplicaId, OriginId> ids_;
+    static constexpr TreeId no_tree = UINT32_MAX;
+    using Ids = std::map<crdt::ReplicaId, OriginId>;
+    Ids ids_;
+    crdt::FoundLast<Ids::value_type, crdt::KeyOf> found_;
     std::map<crdt::NodeKey, TreeId> nodes_;
     std::vector<Name> names_;
     crdt::Fingerprint quiet_hash_;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "crdt/codec.hpp"
+#include "crdt/found_last.hpp"
 #include "crdt/mutant.hpp"
 #include "crdt/result.hpp"
 #include "gossip/bodies.hpp"
@@ -26,17 +27,18 @@ class RefSender {
 
     /// The number of a replica; a new one joins the definitions of the frame being written. O(log n).
     std::uint64_t number(const crdt::ReplicaId& id) {
-        auto [at, is_new] = numbers_.try_emplace(id, Numbered{numbers_.size(), false});
-        if (!at->second.defined) {
-            at->second.defined = true;
-            pending_.emplace_back(at->second.number, id);
+        auto& numbered = of(id);
+        if (!numbered.defined) {
+            numbered.defined = true;
+            pending_.emplace_back(numbered.number, id);
         }
-        return at->second.number;
+        return numbered.number;
     }
     /// So many are given. A frame gives fewer than 2^16 new ones.
     std::size_t size() const { return numbers_.size(); }
     /// Has the peer been told what number means this replica?
     bool defined(const crdt::ReplicaId& id) const {
+        if (const auto* found = found_.find(id)) return found->second.defined;
         const auto at = numbers_.find(id);
         return at != numbers_.end() && at->second.defined;
     }
@@ -51,7 +53,17 @@ class RefSender {
     KeptBodies bodies;  ///< that were sent
 
   private:
-    std::map<crdt::ReplicaId, Numbered> numbers_;
+    using Numbers = std::map<crdt::ReplicaId, Numbered>;
+
+    Numbered& of(const crdt::ReplicaId& id) {
+        if (auto* found = found_.find(id)) return found->second;
+        auto& entry = *numbers_.try_emplace(id, Numbered{numbers_.size(), false}).first;
+        found_.keep(entry, numbers_.size());
+        return entry.second;
+    }
+
+    Numbers numbers_;
+    crdt::FoundLast<Numbers::value_type, crdt::KeyOf> found_;
     std::vector<std::pair<std::uint64_t, crdt::ReplicaId>> pending_;
 };
 

@@ -275,8 +275,8 @@ void Engine::push_sealed(const NodeKey& peer, Link& link) {
     std::vector<std::vector<Log::Record>> pieces;
     std::map<ReplicaId, std::vector<Log::Record>> open;
     for (const auto& changeset : std::exchange(link.gathered, {})) {
-        if (link.known.seen(origins_, number(changeset->origin)) >= changeset->last() || !pushes(link, *changeset))
-            continue;
+        const auto origin = number(changeset->origin);
+        if (link.known.seen(origins_, origin) >= changeset->last() || !pushes(link, origin)) continue;
         const auto* record = log_.at(changeset->origin, changeset->last());
         if (record == nullptr || record->changeset != changeset) continue;  // the log let go of it meanwhile
         auto& piece = open[changeset->origin];

@@ -62,9 +62,9 @@ void Engine::push_gathered() {
 }
 
 /// Whether the tree of the changeset's origin goes out through the link; own ones go to all of a full mesh.
-bool Engine::pushes(const Link& link, const Changeset& changeset) {
-    if (changeset.origin.node == node_ && full_mesh()) return true;
-    return trees_.push(origins_.intern_node(changeset.origin.node), link.slot);
+bool Engine::pushes(const Link& link, OriginId origin) {
+    if (full_mesh() && origins_.name(origin).node == node_) return true;
+    return trees_.push(origins_.tree(origin), link.slot);
 }
 
 /// What the peer sent itself meanwhile, or said that it holds, stays here. A link that does not keep up is demoted: its
@@ -80,7 +80,7 @@ void Engine::push_gathered(const NodeKey& peer, Link& link) {
     }
     for (const auto& changeset : std::exchange(link.gathered, {})) {
         const auto origin = number(changeset->origin);
-        if (link.known.seen(origins_, origin) >= changeset->last() || !pushes(link, *changeset)) continue;
+        if (link.known.seen(origins_, origin) >= changeset->last() || !pushes(link, origin)) continue;
         const auto bytes = wire_bytes(*changeset);
         link.demoted = link.demoted || link.unacked_bytes + bytes > limits_.unacked_bytes_max;
         if (link.demoted) continue;
@@ -146,7 +146,7 @@ std::vector<Result<Body>> Engine::decode_ahead(std::span<const Changeset> change
 /// It came from elsewhere first: the sender is asked to stop, unless it is whom the tree comes from, and sent it twice.
 void Engine::duplicate(Link& link, const ReplicaId& id) {
     const auto origin = number(id);
-    const auto tree = origins_.intern_node(id.node);
+    const auto tree = origins_.tree(origin);
     if (!trees_.has_parent(tree)) trees_.came(tree, link.slot);
     if (full_mesh() || trees_.comes_from(tree, link.slot) || mutant(Mutant::duplicates_stop_nobody)) return;
     link.stops.insert(origin);
@@ -231,7 +231,7 @@ void Engine::raised(const ReplicaId& id) {
     raised_.push_back(id);
     const auto origin = origins_.find(id);
     STARLING_ASSERT(origin, "what rises has a number");
-    origins_.intern_node(id.node);
+    origins_.tree(*origin);  // who rises has one
     rises_.rose(*origin);
     const auto within_us = digest_busy_us();
     for (auto& [peer, link] : links_) digest_within(link, within_us);
