@@ -19,6 +19,9 @@ class FoundLast {
     FoundLast() = default;
     FoundLast(FoundLast&&) = default;  // the entries of a table that is moved stay where they are
     FoundLast& operator=(FoundLast&&) = default;
+    FoundLast(const FoundLast&) {}  // a copy of the table has entries of its own
+    FoundLast& operator=(const FoundLast&) { return clear(), *this; }
+    ~FoundLast() = default;
 
     /// nullptr: ask the table.
     Entry* find(const ReplicaId& id) const {
