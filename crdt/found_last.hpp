@@ -20,7 +20,10 @@ class FoundLast {
     FoundLast(FoundLast&&) = default;  // the entries of a table that is moved stay where they are
     FoundLast& operator=(FoundLast&&) = default;
     FoundLast(const FoundLast&) {}  // a copy of the table has entries of its own
-    FoundLast& operator=(const FoundLast&) { return clear(), *this; }
+    FoundLast& operator=(const FoundLast& other) {
+        if (this != &other) clear();
+        return *this;
+    }
     ~FoundLast() = default;
 
     /// nullptr: ask the table.
