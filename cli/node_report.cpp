@@ -114,6 +114,17 @@ Json report(const Finding& finding) {
     return {{"level", level}, {"what", finding.what}, {"advice", finding.advice}};
 }
 
+Json report(const Member& member) {
+    return {{"id", member.id.to_string()},
+            {"role", role_name(member.standing.role)},
+            {"expires_s", member.standing.expires_s},
+            {"invited_by", member.invited_by.to_string()},
+            {"invitation", member.invitation ? Json(member.invitation->to_string()) : Json()},
+            {"revoked", member.revoked},
+            {"linked", member.linked},
+            {"self", member.self}};
+}
+
 Json report(const Status& status) {
     Json peers = Json::array(), refusals = Json::object();
     std::uint64_t bytes_in = 0, bytes_out = 0;

@@ -74,6 +74,14 @@ Json peers(const Node& node) {
     return answer;
 }
 
+Json mesh_members(const Node& node) {
+    Json list = Json::array();
+    for (const auto& member : node.members()) list.push_back(report(member));
+    Json answer = ok_answer();
+    answer["members"] = std::move(list);
+    return answer;
+}
+
 Json doctor(const Node& node) {
     Json list = Json::array();
     for (const auto& finding : node.diagnose()) list.push_back(report(finding));
@@ -109,6 +117,7 @@ Json NodeService::dispatch(const std::string& op, const Json& request, ClientSes
     if (op == "follow") return follow_events(node_, request, session);
     if (op == "peers") return peers(node_);
     if (op == "doctor") return doctor(node_);
+    if (op == "mesh_members") return mesh_members(node_);
     if (op == "invite") return invite(node_, request);
     if (op == "backup") return backup(request, session);
     if (op == "fault") return fault(request);

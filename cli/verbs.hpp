@@ -44,6 +44,7 @@ int ask(const Invocation& invocation, Json request, const std::function<void(con
 /// What `ask` may print of an answer: its value for people, or nothing.
 void print_value(const Json& answer);
 void print_nothing(const Json& answer);
+void print_mesh_members(const Json& answer);
 
 /// An answer without its protocol members, as --json prints it.
 Json payload_of(Json answer);

@@ -95,6 +95,18 @@ void add_invite(CLI::App& app, Invocation& invocation) {
 
 }  // namespace
 
+/// "4f02ab…  admin  this node", one a line.
+void print_mesh_members(const Json& answer) {
+    for (const Json& member : answer["members"]) {
+        std::cout << member["id"].get<std::string>() << "  " << member["role"].get<std::string>();
+        if (member["expires_s"] != 0) std::cout << " until " << member["expires_s"] << " s";
+        for (const char* is : {"revoked", "linked"}) {
+            if (member[is]) std::cout << "  " << is;
+        }
+        std::cout << (member["self"] ? "  this node\n" : "\n");
+    }
+}
+
 void add_member_verbs(CLI::App& app, Invocation& invocation) {
     CLI::App& init = add_verb(app, invocation, "init", "Make a mesh in a directory and print a join code");
     init.footer(

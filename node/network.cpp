@@ -102,6 +102,7 @@ void Network::run() {
         for (auto& event : events) feed(std::move(event));
         take_notes();
         tick();
+        more_records_ = driver_.look_at_records();
         refresh(links_changed);
         report_faults();
     }
@@ -109,6 +110,7 @@ void Network::run() {
 }
 
 milliseconds Network::until_due() const {
+    if (more_records_) return milliseconds{0};
     if (!wake_us_) return poll_ms_max;
     const auto now = present().mono_us;
     if (*wake_us_ <= now) return milliseconds{0};

@@ -26,6 +26,8 @@ class NetworkDriver {
     virtual gossip::Status peer_status() = 0;
     /// Waits for what is on its way to the disk; the effects of that come with the next `handle`.
     virtual void settle_store() = 0;
+    /// Looks at some of the membership records that came. True: there are more.
+    virtual bool look_at_records() = 0;
 };
 
 /// What is known of the network, a tenth of a second old at most while the thread runs.
@@ -90,6 +92,7 @@ class Network {
     std::map<net::NodeKey, net::Clock::time_point> penalised_;  // for bytes that break the protocol, until then
     net::Clock::time_point refreshed_{}, reported_{};
     std::string last_fault_;
+    bool more_records_ = false;  ///< of members wait to be looked at
     bool told_of_size_ = false;  ///< that a message fits no frame: once is enough
 };
 

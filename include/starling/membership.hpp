@@ -4,6 +4,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
+
+#include <starling/types.hpp>
 
 namespace starling {
 
@@ -31,6 +34,18 @@ struct Invitation {
 struct Standing {
     Role role = Role::keeper;
     std::int64_t expires_s = 0;  ///< since 1970; 0: never
+};
+
+/// A node that belongs to the mesh, or did: as its certificate says, which is part of the data and so known offline,
+/// some time after the node was first opened.
+struct Member {
+    NodeId id{};
+    Standing standing{};
+    NodeId invited_by{};                 ///< an admin's node; or the mesh's admin key, which founded it
+    std::optional<NodeId> invitation{};  ///< the key of the code that it joined with; nothing for the founder's node
+    bool revoked = false;                ///< the node, its invitation, or an admin between it and the admin key
+    bool linked = false;                 ///< with this node, now
+    bool self = false;                   ///< this node
 };
 
 }  // namespace starling

@@ -120,7 +120,7 @@ class STARLING_API Node {
     Commit transact(const std::function<void(Tx&)>& write, std::error_code& error) const;
 
     /// Calls `changed` on the watcher thread for each transaction, own or other, that touches a key under `prefix` (""
-    /// is all), from now on. See watch.hpp for order, bounds and the end of a subscription.
+    /// is all but the mesh's own), from now on. See watch.hpp for order, bounds and the end of a subscription.
     [[nodiscard]] Subscription watch(std::string prefix, std::function<void(const Changes&)> changed) const;
 
     /// What may have changed under a prefix since a cursor, as it reads now (changes.hpp), or that it must be read
@@ -128,7 +128,8 @@ class STARLING_API Node {
     /// Throws Errc::nested_transaction inside `transact`. O(what is remembered).
     ChangesSince changes(const Cursor& cursor, std::string_view prefix = {}) const;
 
-    /// The keys under a prefix that hold anything, by type, then in byte order. O(keys found · log n).
+    /// The keys under a prefix that hold anything, by type, then in byte order; the mesh's own, which begin with
+    /// "$mesh/", only where the prefix does. O(keys found · log n).
     std::vector<KeyInfo> keys(std::string_view prefix = {}) const;
     /// Why this reads as it does: its live entries, the one that decides first. `field` is a set's element or a map's
     /// field; nil for other types. Empty when there is nothing.
@@ -168,6 +169,8 @@ class STARLING_API Node {
     std::string invite(const Invitation& invitation, std::error_code& error) const;
     /// The same with the default terms: a keeper, without end, for any number of nodes.
     std::string join_code() const;
+    /// Everybody who was ever opened in this mesh, as far as this node has heard, ascending by id. O(members).
+    std::vector<Member> members() const;
     /// O(peers + replicas). Figures of links may be a tenth of a second old.
     Status status() const;
     std::vector<PeerStatus> peers() const;

@@ -80,7 +80,7 @@ struct Status {
     /// Of the data, 32 hexadecimal digits: equal versions must have equal ones. Asking ends the flush window of own
     /// writes; inside `transact`, where it cannot, the fingerprint says nothing.
     std::string fingerprint{};
-    std::uint64_t live_entries = 0;
+    std::uint64_t live_entries = 0;  ///< those of the mesh itself, one a member, included
     std::uint64_t log_bytes = 0, waiting_bytes = 0;
     std::vector<PeerStatus> peers{};  ///< ascending by id
     NodeCounters counters{};

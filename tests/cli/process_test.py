@@ -280,7 +280,7 @@ class Verbs(unittest.TestCase):
         self.check(["keys", "m"], "map\tm\n")
         status = self.nodes.json("a", "status")
         self.assertRegex(status["fingerprint"], r"\A[0-9a-f]{32}\Z")
-        self.assertEqual((2, 1, []), (status["events"], status["live_entries"], status["peers"]))
+        self.assertEqual((3, 2, []), (status["events"], status["live_entries"], status["peers"]))
         self.assertIn(status["node"], self.nodes.run("a", "status").out)
         self.check(["peers"], "no peer is linked\n")
         self.check(["wait", "--timeout", "0"], "", ABSENT)
