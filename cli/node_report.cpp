@@ -60,6 +60,20 @@ Json report_change(const Change& change) {
     return json;
 }
 
+const char* revoked_name(Revoked revoked) {
+    switch (revoked) {
+        case Revoked::no:
+            return "no";
+        case Revoked::told:
+            return "told";
+        case Revoked::invitation:
+            return "invitation";
+        case Revoked::key:
+            return "key";
+    }
+    return "?";
+}
+
 }  // namespace
 
 const char* role_name(Role role) {
@@ -137,6 +151,7 @@ Json report(const Status& status) {
     Json json{{"node", status.id.to_string()},
               {"role", role_name(status.standing.role)},
               {"expires_s", status.standing.expires_s},
+              {"revoked", revoked_name(status.revoked)},
               {"mesh", status.mesh_id},
               {"port", status.port},
               {"addresses", status.addresses},

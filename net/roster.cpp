@@ -42,6 +42,12 @@ bool Roster::revokes(const Chain& chain) const {
     return std::ranges::any_of(chain, [&](const auto& link) { return revoked_.contains(link.subject); });
 }
 
+Revoked Roster::for_links() const {
+    Revoked revoked;
+    for (const auto& [key, revocation] : revoked_) revoked.keys.insert(key);
+    return revoked;
+}
+
 std::map<NodeKey, Roster::Member> Roster::members() const {
     std::map<NodeKey, Member> members;
     const auto rank = [](const Member& m) {

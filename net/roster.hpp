@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "net/mesh_record.hpp"
+#include "net/revoked.hpp"
 
 namespace starling::net {
 
@@ -29,6 +30,8 @@ class Roster {
     /// Was the last subject revoked, or anyone who vouched for it? O(chain · log revoked).
     bool revokes(const Chain& chain) const;
     const std::map<NodeKey, Revocation>& revoked() const { return revoked_; }
+    /// As the network needs it.
+    Revoked for_links() const;
     /// Each node once, by the best of its chains: one that is not revoked, else of the higher role, else that lasts
     /// longer. O(all).
     std::map<NodeKey, Member> members() const;

@@ -159,6 +159,7 @@ void Core::close() {
 
 std::string Core::invite(const Invitation& invitation) const {
     require_open();
+    require_unrevoked();
     return detail::invite(membership_, invitation, network_->figures().addresses);
 }
 

@@ -97,6 +97,7 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     /// A new join code. Throws Errc::not_admin, invalid_argument.
     std::string invite(const Invitation& invitation) const;
     std::vector<Member> members() const;
+    bool revoke(const net::NodeKey& key, bool itself);
     /// Closes the open window first, except inside `transact`.
     Status status();
     std::vector<Finding> diagnose();
@@ -125,7 +126,11 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
 
     // -- members.cpp
     void open_records();
-    void publish(const net::Bytes& record);
+    Commit publish(const net::Bytes& record);
+    void tell_network();
+    Revoked revoked(const net::DoorCounters& door) const;
+    void require_unrevoked() const;
+    net::Bytes revocation_of(const net::NodeKey& key, net::Subject what) const;
 
     bool look_inside() const;
     void feed(const gossip::Input& input);

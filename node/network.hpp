@@ -58,6 +58,7 @@ class Network {
     /// The window is to be cut now.
     void flush();
     void block(std::set<net::NodeKey> nodes);
+    void set_revoked(net::Revoked revoked);
     void add_peer(std::string address);
     NetworkFigures figures() const;
 
@@ -84,6 +85,7 @@ class Network {
     mutable std::mutex mutex_;  // guards what follows, up to the figures
     std::vector<std::string> new_peers_;
     std::optional<std::set<net::NodeKey>> new_blocks_;
+    std::optional<net::Revoked> new_revoked_;
     NetworkFigures figures_;
 
     // of the network thread alone

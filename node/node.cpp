@@ -237,6 +237,14 @@ std::vector<Member> Node::members() const {
     return core().members();
 }
 
+bool Node::revoke(const NodeId& node_or_invitation, bool itself) const {
+    return core().revoke(node_or_invitation.bytes, itself);
+}
+
+bool Node::revoke(const NodeId& node_or_invitation, std::error_code& error, bool itself) const {
+    return reporting(error, [&] { return revoke(node_or_invitation, itself); });
+}
+
 Status Node::status() const {
     return core().status();
 }

@@ -36,6 +36,14 @@ struct Standing {
     std::int64_t expires_s = 0;  ///< since 1970; 0: never
 };
 
+/// Does this node count for nothing in its mesh any more? Then no peer lets it in; what it holds it still reads.
+enum class Revoked : std::uint8_t {
+    no,
+    told,        ///< peers said so at their doors, and no record of it has come here: a hint
+    invitation,  ///< the invitation that it joined with, or an admin who vouched for it: it may join with another code
+    key,         ///< the node itself: only a new directory, with a key of its own, may join again
+};
+
 /// A node that belongs to the mesh, or did: as its certificate says, which is part of the data and so known offline,
 /// some time after the node was first opened.
 struct Member {

@@ -171,6 +171,14 @@ class STARLING_API Node {
     std::string join_code() const;
     /// Everybody who was ever opened in this mesh, as far as this node has heard, ascending by id. O(members).
     std::vector<Member> members() const;
+    /// Puts a node out, or an invitation and all who joined with it; whoever was let in by a node that is put out goes
+    /// with it. A record in the data says so to everybody: links are closed at once, and nobody lets them in, also
+    /// after a restart and offline. What they wrote stays, and what they write from now on reaches only nodes that do
+    /// not know yet, which may pass it on. There is no way back: who was put out by mistake joins with another code, a
+    /// node with another key. `itself` allows this node, or what vouches for it. False where that was known already.
+    /// Throws Errc::not_admin, no_such_member, invalid_argument (this node, unless `itself`), and as `transact`.
+    bool revoke(const NodeId& node_or_invitation, bool itself = false) const;
+    bool revoke(const NodeId& node_or_invitation, std::error_code& error, bool itself = false) const;
     /// O(peers + replicas). Figures of links may be a tenth of a second old.
     Status status() const;
     std::vector<PeerStatus> peers() const;

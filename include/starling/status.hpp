@@ -73,6 +73,7 @@ struct StoreStatus {
 struct Status {
     NodeId id{};
     Standing standing{};                   ///< of this node, as its certificate says
+    Revoked revoked = Revoked::no;         ///< this node
     std::string mesh_id{};                 ///< names the mesh in public; 32 hexadecimal digits
     std::vector<std::string> addresses{};  ///< numeric "host:port" of this node on each network card, loopback last
     std::uint16_t port = 0;

@@ -145,3 +145,110 @@ TEST_CASE("nonsense below $mesh/ is looked at once, and those who write it come 
     CHECK(looked == 3 + 2 * records_at_once_max);
     CHECK(anew.read([&](const net::Roster& roster) { return roster.size(); }) == 1);
 }
+
+namespace {
+
+Node joined(const Node& by, const Invitation& invitation, const std::filesystem::path& dir) {
+    auto options = in(dir);
+    options.mesh = by.invite(invitation);
+    return Node::open(options);
+}
+
+bool links(const Node& a, const Node& b) {
+    const auto peers = a.peers();
+    return std::ranges::any_of(peers, [&](const auto& peer) { return peer.id == b.id(); });
+}
+
+bool knows(const Node& node, const NodeId& id, bool revoked) {
+    const auto members = node.members();
+    const auto* member = listed(members, id);
+    return member != nullptr && member->revoked == revoked;
+}
+
+}  // namespace
+
+TEST_CASE("a node that is revoked is cut off at once and stays out, also after a restart of either") {
+    const starling::testing::TemporaryDirectory dir;
+    auto a = Node::open(in(dir.path / "a"));
+    auto b = joined(a, {.role = Role::writer}, dir.path / "b");
+    auto c = joined(a, {.role = Role::writer}, dir.path / "c");
+    const auto id = c.id();
+    REQUIRE(becomes([&] { return links(b, c) && links(a, c) && knows(b, id, false) && knows(a, id, false); }));
+    c.counter("x").add(5);
+    REQUIRE(becomes([&] { return a.counter("x").value() == 5 && b.counter("x").value() == 5; }));
+
+    CHECK(code_of([&] { (void)b.revoke(id); }) == Errc::not_admin);
+    CHECK(code_of([&] { (void)a.revoke(NodeId{}); }) == Errc::no_such_member);
+    CHECK(code_of([&] { (void)a.revoke(a.id()); }) == Errc::invalid_argument);
+    CHECK(code_of([&] { (void)a.revoke(a.members()[0].invited_by); }) == Errc::invalid_argument);  // the admin key
+    CHECK(a.revoke(id));
+    CHECK_FALSE(a.revoke(id));
+    REQUIRE(becomes([&] { return !links(a, c) && !links(b, c) && c.peers().empty(); }));
+    CHECK(links(a, b));
+    REQUIRE(becomes([&] { return c.status().revoked != Revoked::no; }));
+    CHECK(a.status().revoked == Revoked::no);
+    CHECK(a.counter("x").value() == 5);  // what it wrote stays
+    c.counter("x").add(100);
+
+    const auto restart = [](Node& node, const std::filesystem::path& at) {
+        node.close();
+        node = Node::open(in(at));
+    };
+    restart(b, dir.path / "b");
+    restart(c, dir.path / "c");
+    c.add_peer("127.0.0.1:" + std::to_string(b.status().port));
+    b.add_peer("127.0.0.1:" + std::to_string(c.status().port));
+    b.add_peer("127.0.0.1:" + std::to_string(a.status().port));
+    REQUIRE(becomes([&] {
+        const auto refusals = b.status().refusals;
+        return std::ranges::any_of(refusals, [](const auto& refusal) { return refusal.reason == "revoked"; });
+    }));
+    REQUIRE(becomes([&] { return links(a, b); }));
+    CHECK(c.peers().empty());
+    CHECK(knows(b, id, true));
+    CHECK(b.counter("x").value() == 5);
+    const auto findings = c.diagnose();
+    CHECK(std::ranges::any_of(findings,
+                              [](const auto& finding) { return finding.what.find("revoked") != std::string::npos; }));
+}
+
+TEST_CASE("an invitation that is revoked takes all who joined with it, and they may come with another") {
+    const starling::testing::TemporaryDirectory dir;
+    auto a = Node::open(in(dir.path / "a"));
+    const auto code = a.invite({.role = Role::writer});
+    const auto with = [&](const char* name) {
+        auto options = in(dir.path / name);
+        options.mesh = code;
+        return Node::open(options);
+    };
+    auto b = with("b"), c = with("c");
+    REQUIRE(becomes([&] { return links(a, b) && links(a, c) && knows(a, b.id(), false) && knows(a, c.id(), false); }));
+    const auto invitation = listed(a.members(), b.id())->invitation;
+    REQUIRE(invitation);
+    REQUIRE(a.revoke(*invitation));
+    REQUIRE(becomes([&] { return a.peers().empty() && b.peers().empty() && c.peers().empty(); }));
+    CHECK(knows(a, b.id(), true));
+    CHECK(knows(a, c.id(), true));
+    b.close();
+    // With a code that grants nothing more: what makes it a member is over.
+    b = joined(a, {.role = Role::writer}, dir.path / "b");
+    REQUIRE(becomes([&] { return links(a, b) && knows(a, b.id(), false); }));
+    CHECK(b.status().revoked == Revoked::no);
+    CHECK(c.peers().empty());
+}
+
+TEST_CASE("whoever was let in by an admin goes with it, and it hands out no codes any more") {
+    const auto a = lone();
+    auto options = quiet();
+    options.mesh = a.invite({.role = Role::admin});
+    const auto admin = Node::open(options);
+    options.mesh = admin.invite({.role = Role::writer});
+    const auto writer = Node::open(options);
+    a.add_peer("127.0.0.1:" + std::to_string(writer.status().port));
+    REQUIRE(becomes([&] { return links(a, writer) && knows(a, writer.id(), false) && knows(a, admin.id(), false); }));
+    CHECK(code_of([&] { (void)admin.revoke(admin.id()); }) == Errc::invalid_argument);
+    REQUIRE(admin.revoke(a.id()));  // admins are equals: any puts any out, but nobody the admin key
+    REQUIRE(becomes([&] { return a.status().revoked == Revoked::key; }));
+    CHECK(a.revoke(admin.id()));  // which this one still has
+    REQUIRE(becomes([&] { return knows(a, writer.id(), true) && a.peers().empty(); }));
+}
