@@ -60,6 +60,20 @@ Json report_change(const Change& change) {
     return json;
 }
 
+const char* revoked_name(Revoked revoked) {
+    switch (revoked) {
+        case Revoked::no:
+            return "no";
+        case Revoked::told:
+            return "told";
+        case Revoked::invitation:
+            return "invitation";
+        case Revoked::key:
+            return "key";
+    }
+    return "?";
+}
+
 }  // namespace
 
 const char* role_name(Role role) {
@@ -114,6 +128,17 @@ Json report(const Finding& finding) {
     return {{"level", level}, {"what", finding.what}, {"advice", finding.advice}};
 }
 
+Json report(const Member& member) {
+    return {{"id", member.id.to_string()},
+            {"role", role_name(member.standing.role)},
+            {"expires_s", member.standing.expires_s},
+            {"invited_by", member.invited_by.to_string()},
+            {"invitation", member.invitation ? Json(member.invitation->to_string()) : Json()},
+            {"revoked", member.revoked},
+            {"linked", member.linked},
+            {"self", member.self}};
+}
+
 Json report(const Status& status) {
     Json peers = Json::array(), refusals = Json::object();
     std::uint64_t bytes_in = 0, bytes_out = 0;
@@ -126,6 +151,7 @@ Json report(const Status& status) {
     Json json{{"node", status.id.to_string()},
               {"role", role_name(status.standing.role)},
               {"expires_s", status.standing.expires_s},
+              {"revoked", revoked_name(status.revoked)},
               {"mesh", status.mesh_id},
               {"port", status.port},
               {"addresses", status.addresses},

@@ -18,6 +18,7 @@ std::optional<Role> role_named(std::string_view name);
 Json report(const Status& status);
 Json report(const PeerStatus& peer);
 Json report(const Finding& finding);
+Json report(const Member& member);
 Json report(const std::vector<Reason>& reasons);
 /// One transaction for a watcher; `at_us` is the machine's monotonic clock when the watcher was called.
 Json report(const Changes& changes, std::int64_t at_us);

@@ -27,6 +27,7 @@ const char* code_of(Errc error) {
         case Errc::reserved_key:
         case Errc::counter_overflow:
         case Errc::not_admin:
+        case Errc::no_such_member:
         case Errc::role_forbids:
             return error_code::refused;
         default:
@@ -74,6 +75,46 @@ Json peers(const Node& node) {
     return answer;
 }
 
+Json mesh_members(const Node& node) {
+    Json list = Json::array();
+    for (const auto& member : node.members()) list.push_back(report(member));
+    Json answer = ok_answer();
+    answer["members"] = std::move(list);
+    return answer;
+}
+
+/// The node or invitation that is meant by all digits of its key, or by the first few.
+Result<NodeId> key_named(const Node& node, const std::string& text) {
+    if (auto id = NodeId::parse(text)) return *id;
+    std::set<NodeId> found;
+    if (text.size() >= name_digits_min) {
+        for (const auto& member : node.members()) {
+            if (member.id.to_string().starts_with(text)) found.insert(member.id);
+            if (member.invitation && member.invitation->to_string().starts_with(text)) found.insert(*member.invitation);
+        }
+    }
+    if (found.size() == 1) return *found.begin();
+    return Fault{FaultCode::malformed, (found.empty() ? "no node or invitation of the mesh is named '"
+                                                      : "more than one node or invitation is named '") +
+                                           text + "': give all 64 digits of its key, or at least the first " +
+                                           std::to_string(name_digits_min) + " ('starling members --json')"};
+}
+
+Json revoke(const Node& node, const Json& request) {
+    const auto text = text_in(request, "key");
+    if (!text) return bad_request(text);
+    const auto key = key_named(node, *text);
+    if (!key) return bad_request(key);
+    const auto itself = request.find("itself");
+    if (itself != request.end() && !itself->is_boolean())
+        return error_answer(error_code::usage, "\"itself\" must be true or false");
+    const bool news = node.revoke(*key, itself != request.end() && itself->get<bool>());
+    Json answer = ok_answer();
+    answer["key"] = key->to_string();
+    answer["revoked"] = news;
+    return answer;
+}
+
 Json doctor(const Node& node) {
     Json list = Json::array();
     for (const auto& finding : node.diagnose()) list.push_back(report(finding));
@@ -109,7 +150,9 @@ Json NodeService::dispatch(const std::string& op, const Json& request, ClientSes
     if (op == "follow") return follow_events(node_, request, session);
     if (op == "peers") return peers(node_);
     if (op == "doctor") return doctor(node_);
+    if (op == "mesh_members") return mesh_members(node_);
     if (op == "invite") return invite(node_, request);
+    if (op == "revoke") return revoke(node_, request);
     if (op == "backup") return backup(request, session);
     if (op == "fault") return fault(request);
     if (op == "status") {

@@ -23,7 +23,7 @@ struct Invocation {
 /// Adds a subcommand with --dir and --json.
 CLI::App& add_verb(CLI::App& app, Invocation& invocation, const std::string& name, const std::string& what);
 
-void add_member_verbs(CLI::App& app, Invocation& invocation);  ///< init, join, invite
+void add_member_verbs(CLI::App& app, Invocation& invocation);  ///< init, join, invite, revoke
 void add_mesh_verbs(CLI::App& app,
                     Invocation& invocation);                ///< up, stop, peers, status, doctor, wait, fault
 void add_map_verbs(CLI::App& app, Invocation& invocation);  ///< put, get, erase, import
@@ -44,6 +44,7 @@ int ask(const Invocation& invocation, Json request, const std::function<void(con
 /// What `ask` may print of an answer: its value for people, or nothing.
 void print_value(const Json& answer);
 void print_nothing(const Json& answer);
+void print_mesh_members(const Json& answer);
 
 /// An answer without its protocol members, as --json prints it.
 Json payload_of(Json answer);

@@ -93,7 +93,36 @@ void add_invite(CLI::App& app, Invocation& invocation) {
     });
 }
 
+void add_revoke(CLI::App& app, Invocation& invocation) {
+    auto key = std::make_shared<std::string>();
+    auto itself = std::make_shared<bool>(false);
+    CLI::App& verb = add_verb(app, invocation, "revoke",
+                              "Put a node out for good, or an invitation and all who joined with it; admins can");
+    verb.add_option("KEY", *key, "Of the node or invitation: its first digits ('starling members --json')")->required();
+    verb.add_flag("--itself", *itself, "Even this node, or what it joined with");
+    verb.callback([&invocation, key, itself] {
+        invocation.run = [&invocation, key, itself] {
+            return ask(invocation, {{"op", "revoke"}, {"key", *key}, {"itself", *itself}}, [](const Json& answer) {
+                std::cout << (answer["revoked"] ? "revoked " : "was revoked before: ")
+                          << answer["key"].get<std::string>() << '\n';
+            });
+        };
+    });
+}
+
 }  // namespace
+
+/// "4f02ab…  admin  this node", one a line.
+void print_mesh_members(const Json& answer) {
+    for (const Json& member : answer["members"]) {
+        std::cout << member["id"].get<std::string>() << "  " << member["role"].get<std::string>();
+        if (member["expires_s"] != 0) std::cout << " until " << member["expires_s"] << " s";
+        for (const char* is : {"revoked", "linked"}) {
+            if (member[is]) std::cout << "  " << is;
+        }
+        std::cout << (member["self"] ? "  this node\n" : "\n");
+    }
+}
 
 void add_member_verbs(CLI::App& app, Invocation& invocation) {
     CLI::App& init = add_verb(app, invocation, "init", "Make a mesh in a directory and print a join code");
@@ -114,6 +143,7 @@ void add_member_verbs(CLI::App& app, Invocation& invocation) {
         invocation.run = [&invocation, code, seal] { return run_join(invocation, *code, *seal); };
     });
     add_invite(app, invocation);
+    add_revoke(app, invocation);
 }
 
 }  // namespace starling::cli

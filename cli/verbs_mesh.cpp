@@ -90,11 +90,11 @@ void print_status(const Json& answer) {
     const auto text = [&](const char* name) { return answer[name].get<std::string>(); };
     std::cout << "node         " << text("node") << "\nrole         "
               << in_words({role_named(text("role")).value_or(Role::reader), answer["expires_s"].get<std::int64_t>()})
-              << "\nmesh         " << text("mesh") << "\nport         " << answer["port"] << "\nversion      "
-              << text("version") << "\nevents       " << answer["events"] << "\nfingerprint  " << text("fingerprint")
-              << "\nlive         " << answer["live_entries"] << " entries, log " << answer["log_bytes"]
-              << " bytes\ntraffic      " << answer["bytes_in"] << " bytes in, " << answer["bytes_out"]
-              << " out\nstate        "
+              << (answer["revoked"] == "no" ? "" : ", revoked: see 'starling doctor'") << "\nmesh         "
+              << text("mesh") << "\nport         " << answer["port"] << "\nversion      " << text("version")
+              << "\nevents       " << answer["events"] << "\nfingerprint  " << text("fingerprint") << "\nlive         "
+              << answer["live_entries"] << " entries, log " << answer["log_bytes"] << " bytes\ntraffic      "
+              << answer["bytes_in"] << " bytes in, " << answer["bytes_out"] << " out\nstate        "
               << (answer["synced"].get<bool>() ? "in step with all linked peers"
                   : answer["peers"].empty()    ? "no peer is linked"
                                                : "catching up")

@@ -61,12 +61,15 @@ void add_set_verb(CLI::App& app, Invocation& invocation, const std::string& op, 
 
 void add_members(CLI::App& app, Invocation& invocation) {
     auto given = std::make_shared<Arguments>();
-    CLI::App& verb = add_verb(app, invocation, "members",
-                              "Print a set, an element a line; with ELEMENT: exit 0 if it is in, else 1");
-    verb.add_option("SET", given->key, "Key of the set")->required()->check(check_text);
+    CLI::App& verb =
+        add_verb(app, invocation, "members",
+                 "Print the mesh's members; with SET: a set, an element a line; with ELEMENT: exit 0 if it "
+                 "is in, else 1");
+    auto* set = verb.add_option("SET", given->key, "Key of the set")->check(check_text);
     auto* element = verb.add_option("ELEMENT", given->value, "Only ask whether this element is in")->check(check_value);
-    verb.callback([&invocation, given, element] {
-        invocation.run = [&invocation, given, element] {
+    verb.callback([&invocation, given, set, element] {
+        invocation.run = [&invocation, given, set, element] {
+            if (set->count() == 0) return ask(invocation, {{"op", "mesh_members"}}, print_mesh_members);
             if (element->count() > 0) {
                 Json request{{"op", "has"}, {"set", given->key}, {"element", json_of_argument(given->value)}};
                 return ask(invocation, std::move(request), print_nothing);

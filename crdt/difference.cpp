@@ -92,7 +92,7 @@ bool ordered_within(const DotRuns& runs, Seq after, Seq last) {
 bool valid_entry(const Dot& dot, const LooseEntry& entry, const Difference& difference) {
     return holds(difference.outside, dot.replica, dot.seq) && entry.depth > 0 && entry.depth <= depth_max &&
            entry.depth <= difference.depth && entry.slot.key.size() <= key_bytes_max &&
-           canonical_field(entry.slot.field) && !is_mesh_key(entry.slot.key) && valid_value(entry.value);
+           canonical_field(entry.slot.field) && !is_void_slot(entry.slot) && valid_value(entry.value);
 }
 
 Seq top_of(const Difference& difference, const ReplicaId& id) {

@@ -188,7 +188,7 @@ class StateReader {
         auto& state = replica_.state_;
         const auto value = read_entry(reader_, code, previous_);
         const auto texts_bytes = previous_.key.size() + previous_.field.size() + value.size();
-        if (is_mesh_key(previous_.key)) reader_.fail();  // no changeset brings one
+        if (is_void_slot({previous_.type, previous_.key, previous_.field})) reader_.fail();  // no changeset brings one
         if (previous_.seq > origin.seen || previous_.depth > replica_.depth_ || texts_bytes > texts_bytes_left_)
             reader_.fail();
         if (!reader_.ok()) return;

@@ -35,7 +35,8 @@ inline constexpr std::uint64_t seq_max = std::uint64_t{1} << 53;
 /// How far ahead of its own wall clock a node lets a received stamp drag it (rule 5).
 inline constexpr std::uint64_t clock_lead_us_max = 60'000'000;
 
-/// Keys below this prefix belong to the mesh itself; ordinary writes to them do nothing (rule 4).
+/// Keys below this prefix belong to the mesh itself. They hold maps' entries, and these only grow: nothing removes one
+/// (rule 4).
 inline constexpr char mesh_key_prefix[] = "$mesh/";
 
 }  // namespace starling::crdt

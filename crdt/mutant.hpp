@@ -18,7 +18,7 @@ enum class Mutant : unsigned char {
     void_takes_no_dots = 4,       ///< rule 4: the dots of a void body count
     removes_others_counters = 5,  ///< rule 4: another replica's counter entry is not removable
     removes_journal_entries = 6,  ///< rule 4: only a trim takes journal entries
-    mesh_keys_are_ordinary = 7,   ///< rule 4: ordinary writes to $mesh/ do nothing
+    mesh_keys_are_ordinary = 7,   ///< rule 4: what is below $mesh/ only grows, and in maps alone
     clock_is_dragged = 8,         ///< rule 5: a stamp drags the clock a minute at most
     depth_is_not_learnt = 9,      ///< depth: one more than the greatest applied
     covered_heads_stay = 10,      ///< heads: what another changeset depends on is none

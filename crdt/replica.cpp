@@ -16,6 +16,10 @@ bool is_mesh_key(BytesView key) {
     return key.starts_with(mesh_key_prefix) && !mutant(Mutant::mesh_keys_are_ordinary);
 }
 
+bool is_void_slot(const SlotView& slot) {
+    return slot.type != Type::map && is_mesh_key(slot.key);
+}
+
 Change change_of(const Entry& entry) {
     return {Slot(entry.slot()), entry.type() == Type::journal ? std::optional(entry.dot()) : std::nullopt};
 }
@@ -210,7 +214,7 @@ Changes Replica::apply(const Changeset& changeset, const Body* body) {
     if (body != nullptr) {
         for (const auto& put : body->puts) {
             last_stamp = saturating_add(origin.last_stamp, put.stamp_offset);
-            if (is_mesh_key(body->slot(put).key)) continue;
+            if (is_void_slot(body->slot(put))) continue;
             const auto slot = state_.hashed(body->slot(put));
             const auto instead = superseded(changeset, *body, slot, origin);
             const auto handle = state_.make(slot.slot, body->value(put));

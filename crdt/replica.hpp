@@ -141,7 +141,10 @@ class Replica {
     bool gathers_ = true;
 };
 
-/// True for keys that ordinary writes do not touch.
+/// True for keys that ordinary writes do not touch. What is below them only grows: a put adds an entry to a map, and no
+/// removal takes one.
 bool is_mesh_key(BytesView key);
+/// True where a put does nothing: below such a key, but to a map.
+bool is_void_slot(const SlotView& slot);
 
 }  // namespace starling::crdt

@@ -40,7 +40,7 @@ Result<bool> StateBuilder::entry(Origin& origin, Seq seq, const SlotView& slot, 
     if (seq == 0 || seq > origin.seen || origin.live.find(seq) != 0)
         return wrong_piece("an entry's dot is not covered, or is there twice");
     if (depth == 0 || depth > replica_.depth_) return wrong_piece("an entry's depth is out of range");
-    if (slot.key.size() > key_bytes_max || is_mesh_key(slot.key) || slot.field.size() > field_bytes_max ||
+    if (slot.key.size() > key_bytes_max || is_void_slot(slot) || slot.field.size() > field_bytes_max ||
         !canonical_field(slot.field) || std::uint8_t(slot.type) > 127 || !valid_value(value))
         return wrong_piece("an entry's texts break the rules");
     replica_.state_.insert(origin, seq, replica_.state_.hashed(slot), stamp, depth, value, true);

@@ -46,9 +46,9 @@ void Transaction::fail(Fault fault) {
     if (!fault_) fault_ = std::move(fault);
 }
 
-bool Transaction::valid(const SlotView& slot, BytesView value) {
+bool Transaction::valid(const SlotView& slot, BytesView value, bool mesh) {
     if (fault_) return false;
-    if (is_mesh_key(slot.key)) {
+    if (is_mesh_key(slot.key) && !mesh) {
         fail({FaultCode::refused, "keys below $mesh/ belong to the mesh"});
     } else if (slot.key.empty() || slot.key.size() > key_bytes_max) {
         fail({FaultCode::too_large, "a key has 1 to 1024 bytes"});
@@ -203,6 +203,14 @@ void Transaction::append(BytesView key, BytesView field, BytesView value) {
     // Without a name of its own an entry is in no table.
     const auto hash = field == packed_nil() ? 0 : replica_.state_.hashed(slot).hash;
     admit(replica_.state_.make(slot, value), 0, hash);
+}
+
+void Transaction::publish(BytesView key, BytesView field, BytesView value) {
+    settle();
+    STARLING_ASSERT(key.starts_with(mesh_key_prefix), "only the mesh's own keys are published under");
+    const SlotView slot{Type::map, key, field};
+    if (!valid(slot, value, true) || !reserve(put_overhead_bytes + key.size() + field.size() + value.size())) return;
+    admit(replica_.state_.make(slot, value), 0, replica_.state_.hashed(slot).hash);
 }
 
 void Transaction::trim(BytesView key, const Dot& last) {

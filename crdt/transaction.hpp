@@ -37,6 +37,8 @@ class Transaction {
     void put_own(const SlotView& slot, BytesView value);
     /// Supersedes nothing (journals). `field` is nil, or names what is appended: `State::entries` finds it by that.
     void append(BytesView key, BytesView field, BytesView value);
+    /// Adds an entry to a map below `$mesh/`; supersedes nothing, and nothing will remove it.
+    void publish(BytesView key, BytesView field, BytesView value);
     /// Removes the observed entries of the slot. Counters and journals refuse it.
     void drop(const SlotView& slot);
     /// Removes the entries of a journal up to and including `last` in causal order.
@@ -78,7 +80,7 @@ class Transaction {
         bool named;  ///< its dot was noted as removed by the window
     };
 
-    bool valid(const SlotView& slot, BytesView value);
+    bool valid(const SlotView& slot, BytesView value, bool mesh = false);
     bool reserve(std::size_t bytes);
     void enqueue(const SlotView& slot, BytesView value, bool put);
     void run_next();

@@ -66,7 +66,7 @@ Introduction get_introduction(BytesView part) {
 /// `fixed` is its size without a chain, which is what goes before the tag.
 bool is_frame(BytesView frame, FrameKind kind, std::size_t fixed) {
     if (frame.size() < 2 || raw(frame)[0] != std::uint8_t(kind) || raw(frame)[1] != door_version) return false;
-    if (kind == FrameKind::ready) return frame.size() == fixed;
+    if (kind == FrameKind::ready || kind == FrameKind::revoked) return frame.size() == fixed;
     return frame.size() > fixed && chain_size(frame.substr(fixed - door_tag_bytes)) == frame.size() - fixed;
 }
 
@@ -117,7 +117,7 @@ std::variant<Guest, DoorRefusal> Door::checked(BytesView part, const CurveKey& s
     const auto standing = standing_of(trust_, *chain, who.node);
     if (!standing || standing->what != Subject::node) return DoorRefusal::no_certificate;
     if (expired(standing->terms, now_s)) return DoorRefusal::expired;
-    return Guest{who, *standing};
+    return Guest{who, *standing, *chain};
 }
 
 std::variant<Guest, DoorRefusal> Door::check_hello(const CurveEnds& ends, BytesView frame, std::uint64_t now_s) const {
@@ -132,6 +132,18 @@ std::variant<Guest, DoorRefusal> Door::check_welcome(const CurveEnds& ends, Byte
     if (!is_frame(frame, FrameKind::welcome, welcome_bytes)) return DoorRefusal::malformed;
     if (!tag_holds(frame, tag_of(key_, ends, {hello, without_tag(frame)}))) return DoorRefusal::no_proof;
     return checked(frame.substr(2), ends.acceptor, now_s);
+}
+
+Bytes Door::revoked(const CurveEnds& ends, BytesView hello) const {
+    Bytes out;
+    put_kind(out, FrameKind::revoked);
+    out += view(tag_of(key_, ends, {hello, out}));
+    return out;
+}
+
+bool Door::check_revoked(const CurveEnds& ends, BytesView hello, BytesView frame) const {
+    return is_frame(frame, FrameKind::revoked, ready_bytes) &&
+           tag_holds(frame, tag_of(key_, ends, {hello, without_tag(frame)}));
 }
 
 bool Door::check_ready(const CurveEnds& ends, BytesView hello, BytesView welcome, BytesView frame) const {

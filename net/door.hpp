@@ -20,7 +20,7 @@ constexpr std::uint8_t door_version = 2;
 constexpr std::size_t door_frame_bytes_max = 1024;  // of any later version as well
 
 /// The first byte of every frame.
-enum class FrameKind : std::uint8_t { hello = 1, welcome = 2, ready = 3, data = 4, alive = 5 };
+enum class FrameKind : std::uint8_t { hello = 1, welcome = 2, ready = 3, data = 4, alive = 5, revoked = 6 };
 
 /// What one side says of itself.
 struct Introduction {
@@ -34,6 +34,7 @@ struct Introduction {
 struct Guest {
     Introduction introduction;
     Standing standing;
+    Chain chain;
 };
 
 /// Without the chain.
@@ -63,6 +64,9 @@ class Door {
     std::variant<Guest, DoorRefusal> check_hello(const CurveEnds& ends, BytesView frame, std::uint64_t now_s) const;
     std::variant<Guest, DoorRefusal> check_welcome(const CurveEnds& ends, BytesView hello, BytesView frame,
                                                    std::uint64_t now_s) const;
+    /// What a dialler is told whose chain was revoked: any member can say so of anybody, so it is a hint.
+    Bytes revoked(const CurveEnds& ends, BytesView hello) const;
+    bool check_revoked(const CurveEnds& ends, BytesView hello, BytesView frame) const;
     bool check_ready(const CurveEnds& ends, BytesView hello, BytesView welcome, BytesView frame) const;
 
   private:

@@ -31,7 +31,7 @@ std::string address_of(std::optional<SocketAddress> remote, std::uint16_t port) 
 Links::Links(const Settings& settings, const Membership& own, Listener& listener, Dialler& dialler, PeerTable& peers)
     : settings_(settings), door_(own, settings.self), listener_(listener), dialler_(dialler), peers_(peers) {
     const auto standing = standing_of(own.mesh.trust(), own.chain, settings.self.node);
-    if (standing) remember_joined(settings.self.node, *standing);
+    if (standing) joined_.remember(settings.self.node, *standing);
 }
 
 Connections& Links::side_of(ConnectionId id) {
@@ -84,7 +84,7 @@ void Links::disconnect(const NodeKey& peer, const std::string& reason) {
 }
 
 void Links::heard(const NodeKey& peer, const std::string& address) {
-    if (settings_.on_demand && !up_.contains(peer) && !blocked_.contains(peer)) events_.push_back(Heard{peer, address});
+    if (settings_.on_demand && !up_.contains(peer) && !shuns(peer)) events_.push_back(Heard{peer, address});
 }
 
 void Links::pump(Clock::time_point now) {
@@ -144,28 +144,19 @@ std::optional<DoorRefusal> Links::refusal_for(const Introduction& who) const {
     return std::nullopt;
 }
 
-/// As far as this node has seen, since it was opened.
-bool Links::used_up(const NodeKey& node, const Standing& standing) const {
-    if (standing.invitation_uses == 0) return false;
-    const auto at = joined_.find(*standing.invitation);
-    if (at != joined_.end() && at->second.contains(node)) return false;
-    return joined_count_ == joined_remembered_max ||
-           (at != joined_.end() && at->second.size() >= standing.invitation_uses);
-}
-
-void Links::remember_joined(const NodeKey& node, const Standing& standing) {
-    if (standing.invitation_uses == 0) return;
-    if (joined_[*standing.invitation].insert(node).second) ++joined_count_;
-}
-
 void Links::take_hello(ConnectionId id, const CurveKey& key, BytesView frame) {
     const CurveEnds ends{key, settings_.curve};
     auto checked = door_.check_hello(ends, frame, wall_ms() / 1000);
     if (auto* refusal = std::get_if<DoorRefusal>(&checked)) return listener_.refuse(id, *refusal, now_);
-    const auto& [who, standing] = std::get<Guest>(checked);
+    auto& [who, standing, chain] = std::get<Guest>(checked);
+    if (revoked_.fails(chain)) {
+        // It ends the connection; where it does not, the door's limits do.
+        side_of(id).send(id, FrameKind::revoked, payload_of(door_.revoked(ends, frame)));
+        return listener_.turn_away(id, DoorRefusal::revoked, now_);
+    }
     listener_.mark_member(id);
     if (auto refusal = refusal_for(who)) return listener_.refuse(id, *refusal, now_);
-    if (used_up(who.node, standing)) return listener_.refuse(id, DoorRefusal::used_up, now_);
+    if (joined_.used_up(who.node, standing)) return listener_.refuse(id, DoorRefusal::used_up, now_);
 
     if (auto at = dialling_.find(who.node); at != dialling_.end()) {
         drop(at->second, "the peer dialled first");
@@ -177,6 +168,7 @@ void Links::take_hello(ConnectionId id, const CurveKey& key, BytesView frame) {
     connection.ends = ends;
     connection.peer = who.node;
     connection.standing = standing;
+    connection.chain = std::move(chain);
     connection.counters.clock_ms = std::int64_t(who.wall_ms) - std::int64_t(wall_ms());
     connection.boot = who.boot;
     connection.hello = Bytes(frame);
@@ -192,6 +184,10 @@ void Links::take_hello(ConnectionId id, const CurveKey& key, BytesView frame) {
 
 void Links::take_welcome(ConnectionId id, BytesView frame) {
     Connection& connection = connections_.at(id);
+    if (door_.check_revoked(connection.ends, connection.hello, frame)) {
+        ++told_revoked_;
+        return drop(id, "the peer says that this node was revoked");
+    }
     auto checked = door_.check_welcome(connection.ends, connection.hello, frame, wall_ms() / 1000);
     auto* guest = std::get_if<Guest>(&checked);
     if (guest == nullptr || guest->introduction.node != connection.peer) {
@@ -199,9 +195,11 @@ void Links::take_welcome(ConnectionId id, BytesView frame) {
         const auto why = refusal != nullptr ? name_of(*refusal) : "another node answered";
         return drop(id, "the peer did not prove membership: " + std::string(why));
     }
-    if (used_up(connection.peer, guest->standing)) return drop(id, "the peer's invitation has been used up");
+    if (revoked_.fails(guest->chain)) return drop(id, "the peer was revoked");
+    if (joined_.used_up(connection.peer, guest->standing)) return drop(id, "the peer's invitation has been used up");
     connection.boot = guest->introduction.boot;
     connection.standing = guest->standing;
+    connection.chain = std::move(guest->chain);
     connection.counters.clock_ms = std::int64_t(guest->introduction.wall_ms) - std::int64_t(wall_ms());
     const Bytes ready = door_.ready(connection.ends, connection.hello, frame);
     if (write(id, connection, FrameKind::ready, payload_of(ready)) != Sent::yes)
@@ -225,7 +223,8 @@ void Links::raise(ConnectionId id) {
     if (auto at = up_.find(peer); at != up_.end()) drop(at->second, "the peer was restarted");
     // Dials and welcomes are counted apart, so that neither waits for the other; the last of them may be one too many.
     if (up_.size() >= settings_.links_max) return drop(id, "there are as many links as there may be");
-    if (used_up(peer, connection.standing)) return drop(id, "the peer's invitation has been used up");  // meanwhile
+    if (joined_.used_up(peer, connection.standing))
+        return drop(id, "the peer's invitation has been used up");  // meanwhile
     dialling_.erase(peer);
     welcoming_.erase(peer);
     up_.emplace(peer, id);
@@ -234,18 +233,20 @@ void Links::raise(ConnectionId id) {
     connection.welcome.clear();
     connection.counters.peer = peer;
     connection.counters.terms = connection.standing.terms;
-    remember_joined(peer, connection.standing);
+    joined_.remember(peer, connection.standing);
     connection.counters.we_dialled = we_dialled(id);
     connection.counters.since = now_;
     connection.heard_at = now_;
     peers_.link_made(peer);
     failed_.erase(peer);
+    told_revoked_ = 0;
     peers_.set_engaged(peer, true, now_);
     events_.push_back(LinkUp{peer, connection.counters.address, we_dialled(id)});
 }
 
 void Links::take_linked(ConnectionId id, BytesView frame) {
     Connection& connection = connections_.at(id);
+    if (connection.condemned) return;
     connection.heard_at = now_;
     const auto kind = frame.empty() ? FrameKind{} : FrameKind(std::uint8_t(frame[0]));
     if (kind == FrameKind::alive && take_alive(connection, payload_of(frame))) return flush(id, connection);
@@ -286,14 +287,16 @@ void Links::look_at_links() {
     const auto stalled = now_ - looked_at_ > 2 * every ? now_ - looked_at_ : Clock::duration::zero();
     looked_at_ = now_;
     const auto wall_s = wall_ms() / 1000;
-    std::vector<ConnectionId> silent, over;
+    std::vector<ConnectionId> silent, over, condemned;
     for (const auto& [peer, id] : up_) {
         Connection& connection = connections_.at(id);
+        if (connection.condemned) condemned.push_back(id);
         if (expired(connection.standing.terms, wall_s)) over.push_back(id);
         connection.heard_at = std::min(connection.heard_at + stalled, now_);
         if (now_ - connection.heard_at > settings_.heartbeat_timeout_ms * standstill_factor) silent.push_back(id);
         if (now_ - connection.spoke_at >= every) report(id, connection);
     }
+    for (ConnectionId id : condemned) drop(id, "the peer was revoked");
     for (ConnectionId id : over) drop(id, "the peer's certificate is over");
     for (ConnectionId id : silent) drop(id, "the peer fell silent");
 }
@@ -352,19 +355,6 @@ bool Links::send(const NodeKey& peer, BytesView bytes) {
     return true;
 }
 
-void Links::set_blocked(std::set<NodeKey> peers) {
-    const auto before = std::exchange(blocked_, std::move(peers));
-    for (const NodeKey& peer : before) {
-        if (const auto address = peers_.address_of(peer)) heard(peer, *address);
-    }
-    peers_.set_paused(blocked_, now_);
-    for (const NodeKey& peer : blocked_) {
-        for (const auto* table : {&up_, &dialling_, &welcoming_}) {
-            if (auto at = table->find(peer); at != table->end()) drop(ConnectionId(at->second), "blocked");
-        }
-    }
-}
-
 std::vector<LinkEvent> Links::take_events() {
     return std::exchange(events_, {});
 }
@@ -398,15 +388,14 @@ void Links::check() const {
                             "a table names connections of its stage");
             connection.flow.check();
             STARLING_ASSERT(!blocked_.contains(peer), "a blocked peer has no connection");
+            STARLING_ASSERT(connection.condemned == revoked_.fails(connection.chain), "nor has one that was revoked");
         }
     };
     staged(up_, Stage::up);
     staged(dialling_, Stage::welcome_awaited);
     staged(welcoming_, Stage::ready_awaited);
-    std::size_t joined = 0;
-    for (const auto& [invitation, nodes] : joined_) joined += nodes.size();
+    joined_.check();
     STARLING_ASSERT(failed_.size() <= failed_dials_remembered_max, "failed dials are forgotten");
-    STARLING_ASSERT(joined == joined_count_ && joined <= joined_remembered_max, "who joined by what is bounded");
 }
 
 }  // namespace starling::net

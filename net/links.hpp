@@ -16,8 +16,10 @@
 
 #include "net/dialler.hpp"
 #include "net/door.hpp"
+#include "net/joined.hpp"
 #include "net/listener.hpp"
 #include "net/peer_table.hpp"
+#include "net/revoked.hpp"
 #include "net/transport.hpp"
 
 namespace starling::net {
@@ -26,12 +28,9 @@ constexpr std::size_t dials_at_once_max = 32;
 // TCP notices a machine that is gone within heartbeat_timeout_ms; a peer whose process only stands still gets so many
 // times that, since it may be busy.
 constexpr int standstill_factor = 4;
-// Nodes that are remembered as having joined with invitations that have a number of uses; beyond, no other comes in by
-// such an invitation.
-constexpr std::size_t joined_remembered_max = 4096;
 
 /// Owned by one thread. Invariants: at most one link, one dial and one welcome under way for a peer; no event names a
-/// peer before its LinkUp or after its LinkDown; blocked peers have none of them.
+/// peer before its LinkUp or after its LinkDown; blocked peers have none of them, nor do those whose chain was revoked.
 class Links final : public ConnectionSink {
   public:
     struct Settings {
@@ -56,13 +55,17 @@ class Links final : public ConnectionSink {
     void pump(Clock::time_point now);
     bool send(const NodeKey& peer, BytesView bytes);
     void set_blocked(std::set<NodeKey> peers);
+    void set_revoked(Revoked revoked);
     // On demand:
     void connect(const NodeKey& peer, const std::string& address);
     void disconnect(const NodeKey& peer, const std::string& reason);
     void heard(const NodeKey& peer, const std::string& address);
 
     bool linked(const NodeKey& peer) const { return up_.contains(peer); }
-    bool blocked(const NodeKey& peer) const { return blocked_.contains(peer); }
+    /// Blocked or revoked.
+    bool shuns(const NodeKey& peer) const { return blocked_.contains(peer) || revoked_.keys.contains(peer); }
+    /// How often peers said at their doors that this node was revoked, since the last link.
+    std::uint64_t told_revoked() const { return told_revoked_; }
     std::size_t size() const { return up_.size(); }
     bool has_events() const { return !events_.empty(); }
     std::vector<LinkEvent> take_events();
@@ -78,8 +81,10 @@ class Links final : public ConnectionSink {
         CurveEnds ends;
         NodeKey peer{};
         Standing standing;
+        Chain chain;
         BootId boot = 0;
-        Bytes hello, welcome;  // what was said, until the door is passed
+        bool condemned = false;  // revoked: nothing is heard from it, and it ends once what is queued may have left
+        Bytes hello, welcome;    // what was said, until the door is passed
         Clock::time_point deadline;
         Flow flow;
         Clock::time_point heard_at, spoke_at;
@@ -91,12 +96,10 @@ class Links final : public ConnectionSink {
 
     void take_hello(ConnectionId id, const CurveKey& key, BytesView frame);
     std::optional<DoorRefusal> refusal_for(const Introduction& who) const;
-    bool used_up(const NodeKey& node, const Standing& standing) const;
     void take_welcome(ConnectionId id, BytesView frame);
     void take_ready(ConnectionId id, BytesView frame);
     void take_linked(ConnectionId id, BytesView frame);
     bool take_alive(Connection& connection, BytesView payload);
-    void remember_joined(const NodeKey& node, const Standing& standing);
     void report(ConnectionId id, Connection& connection);
     void flush(ConnectionId id, Connection& connection);
     void look_at_links();
@@ -106,6 +109,8 @@ class Links final : public ConnectionSink {
     void remember_failed(const NodeKey& peer, const std::string& address, const std::string& reason);
     void raise(ConnectionId id);
     void drop(ConnectionId id, const std::string& reason, bool still_open = true);
+    void drop_all_of(const NodeKey& peer, const char* reason);
+    void pause_shunned();
     void forget_peer_if_idle(const NodeKey& peer);
 
     Settings settings_;
@@ -117,8 +122,9 @@ class Links final : public ConnectionSink {
     std::unordered_map<ConnectionId, Connection> connections_;
     std::map<NodeKey, ConnectionId> up_, dialling_, welcoming_;
     std::set<NodeKey> blocked_;
-    std::map<NodeKey, std::set<NodeKey>> joined_;  // by invitation: who was linked here by it
-    std::size_t joined_count_ = 0;
+    Revoked revoked_;
+    std::uint64_t told_revoked_ = 0;
+    Joined joined_;
     std::map<NodeKey, FailedDial> failed_;  // dials, since the last link
     std::vector<LinkEvent> events_;
     Clock::time_point looked_at_ = Clock::now();

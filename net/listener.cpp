@@ -270,6 +270,13 @@ void Listener::refuse(ConnectionId id, DoorRefusal why, Clock::time_point now) {
     end(fd, *connection);
 }
 
+void Listener::turn_away(ConnectionId id, DoorRefusal why, Clock::time_point now) {
+    Accepted* connection = find(id);
+    if (connection == nullptr || connection->closing) return;
+    count(why);
+    if (!connection->user_id.empty()) gatekeeper_.suspect(connection->key, now);
+}
+
 std::optional<SocketAddress> Listener::remote(ConnectionId id) const {
     auto at = by_id_.find(id);
     if (at == by_id_.end()) return std::nullopt;

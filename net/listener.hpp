@@ -50,6 +50,8 @@ class Listener final : public Connections {
     void mark_proved(ConnectionId id);
     /// Not let in, and remembered against the key.
     void refuse(ConnectionId id, DoorRefusal why, Clock::time_point now);
+    /// The same, of one that was told and is to end the connection itself; the limits of the door hold for it.
+    void turn_away(ConnectionId id, DoorRefusal why, Clock::time_point now);
 
     std::optional<SocketAddress> remote(ConnectionId id) const;
     std::uint16_t port() const { return port_; }

@@ -83,6 +83,7 @@ class MeshTransport final : public Transport {
     void connect(const NodeKey& peer, const std::string& address) override;
     void disconnect(const NodeKey& peer, const std::string& reason) override;
     void set_blocked(std::set<NodeKey> peers) override;
+    void set_revoked(Revoked revoked) override;
     Result<Done> add_peer(const std::string& address) override { return discovery_->add_static(address, Clock::now()); }
     Waker& waker() override { return waker_; }
     std::uint16_t port() const override { return listener_->port(); }
@@ -156,7 +157,7 @@ void MeshTransport::hear(Clock::time_point now) {
     for (const auto& heard : discovery_->pump(now, [&](const NodeKey& node) { return links_->linked(node); })) {
         const NodeKey& node = heard.beacon.node;
         const auto what =
-            links_->blocked(node) ? PeerTable::Heard::refused : peers_.hear(heard.beacon, heard.address, now);
+            links_->shuns(node) ? PeerTable::Heard::refused : peers_.hear(heard.beacon, heard.address, now);
         ++(what == PeerTable::Heard::fresh ? counters_.beacons_heard : counters_.beacons_ignored);
         if (what == PeerTable::Heard::fresh) links_->heard(node, heard.address);
         // Without an answer, a node whose clock was set back between two runs could not come here for a long time. The
@@ -231,6 +232,11 @@ void MeshTransport::set_blocked(std::set<NodeKey> peers) {
     discovery_->hurry(now);
 }
 
+void MeshTransport::set_revoked(Revoked revoked) {
+    links_->at(Clock::now());
+    links_->set_revoked(std::move(revoked));
+}
+
 std::vector<std::string> MeshTransport::local_addresses() const {
     std::vector<std::string> outside, inside;
     for (const auto& card : discovery_->cards()) {
@@ -248,6 +254,7 @@ std::vector<std::string> MeshTransport::local_addresses() const {
 DoorCounters MeshTransport::door() const {
     DoorCounters counters = counters_;
     counters.beacons_ignored += discovery_->ignored();
+    counters.told_revoked = links_->told_revoked();
     return counters;
 }
 
@@ -294,6 +301,8 @@ std::string_view name_of(DoorRefusal reason) {
             return "expired";
         case DoorRefusal::used_up:
             return "used up";
+        case DoorRefusal::revoked:
+            return "revoked";
         case DoorRefusal::count_:
             break;
     }

@@ -19,6 +19,7 @@
 #include "net/diagnosis.hpp"
 #include "net/identity.hpp"
 #include "net/mesh.hpp"
+#include "net/revoked.hpp"
 #include "net/waker.hpp"
 
 namespace starling::net {
@@ -109,6 +110,7 @@ enum class DoorRefusal : std::uint8_t {
     no_certificate,  ///< the certificate chain does not hold
     expired,         ///< the certificate is over
     used_up,         ///< as many nodes as should have joined with the invitation
+    revoked,         ///< the node, its invitation or who vouched for that was revoked
     count_           ///< how many reasons there are
 };
 constexpr std::size_t door_refusals = std::size_t(DoorRefusal::count_);
@@ -117,6 +119,7 @@ std::string_view name_of(DoorRefusal reason);
 struct DoorCounters {
     std::array<std::uint64_t, door_refusals> refused{};
     std::uint64_t admitted = 0;
+    std::uint64_t told_revoked = 0;     ///< by peers' doors, since the last link: a hint
     std::uint64_t beacons_heard = 0;    ///< sealed for this mesh, from another node, fresh
     std::uint64_t beacons_ignored = 0;  ///< everything else that came in on the beacon ports
     std::uint64_t refused_for(DoorRefusal reason) const { return refused[std::size_t(reason)]; }
@@ -151,6 +154,10 @@ class Transport {
     /// The fault switch: links to these peers are cut (their LinkDown comes from poll()) and they are ignored in both
     /// directions until a later call leaves them out; then they are dialled at once.
     virtual void set_blocked(std::set<NodeKey> peers) = 0;
+
+    /// Those whose chain it fails are not let in; their links are not heard any more, and end half a heartbeat later at
+    /// most. In place of what was set before.
+    virtual void set_revoked(Revoked revoked) = 0;
 
     /// Another static peer, "host:port"; tried until it is linked, and again whenever it is not. Faults: malformed,
     /// too_large (static_peers_max).

@@ -112,6 +112,7 @@ CorePtr Core::open(const Options& options) {
                 std::move(peer), std::move(snapshots), std::move(transport)};
     CorePtr core(new Core(options, std::move(parts)));
     if (core->storage_) core->storage_->start();
+    core->open_records();
     core->network_->start();
     return core;
 }
@@ -120,6 +121,7 @@ Core::Core(const Options& options, Parts parts)
     : dir_(std::move(parts.dir)),
       node_key_(parts.node_key),
       membership_(std::move(parts.settled)),
+      book_(membership_.membership.mesh.trust()),
       log_(options.log),
       wrong_clock_(options.wrong_clock),
       peer_(std::move(parts.peer)),
@@ -157,6 +159,7 @@ void Core::close() {
 
 std::string Core::invite(const Invitation& invitation) const {
     require_open();
+    require_unrevoked();
     return detail::invite(membership_, invitation, network_->figures().addresses);
 }
 
@@ -255,6 +258,7 @@ gossip::Status Core::peer_status() {
 void Core::delivered(const gossip::Delivered& delivered, const gossip::Now& now) {
     if (delivered.written_here) return;  // the watchers were told when it was written
     const auto& origin = delivered.origin;
+    if (touch_records(delivered.changes)) book_.note(peer_->state(), origin);
     watchers_->happened(
         {peer_->state(), delivered.changes, origin ? std::optional(to_public(origin->node)) : std::nullopt, false});
     const auto seen = origin ? peer_->state().seen(*origin) : 0;

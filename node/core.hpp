@@ -32,6 +32,7 @@
 #include "node/fair_mutex.hpp"
 #include "node/log.hpp"
 #include "node/membership.hpp"
+#include "node/mesh_book.hpp"
 #include "node/network.hpp"
 #include "node/storage.hpp"
 #include "node/watchers.hpp"
@@ -95,6 +96,8 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     const crdt::NodeKey& node_key() const { return node_key_; }
     /// A new join code. Throws Errc::not_admin, invalid_argument.
     std::string invite(const Invitation& invitation) const;
+    std::vector<Member> members() const;
+    bool revoke(const net::NodeKey& key, bool itself);
     /// Closes the open window first, except inside `transact`.
     Status status();
     std::vector<Finding> diagnose();
@@ -113,12 +116,21 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     std::vector<gossip::Effects> handle(const gossip::Input& input) override;
     gossip::Status peer_status() override;
     void settle_store() override;
+    bool look_at_records() override;
     std::optional<store::Batch> next_batch() override;
     std::optional<store::Batch> last_batch() override;
     void committed(store::Place place) override;
     bool disk_refused(const store::StoreFault& fault) override;
     void disk_recovered() override;
     void store_is_closed();
+
+    // -- members.cpp
+    void open_records();
+    Commit publish(const net::Bytes& record);
+    void tell_network();
+    Revoked revoked(const net::DoorCounters& door) const;
+    void require_unrevoked() const;
+    net::Bytes revocation_of(const net::NodeKey& key, net::Subject what) const;
 
     bool look_inside() const;
     void feed(const gossip::Input& input);
@@ -138,6 +150,7 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     std::optional<Directory> dir_;  // its lock
     const crdt::NodeKey node_key_;
     const Settled membership_;
+    MeshBook book_;
     const Log log_;
     const std::function<void(const NodeId&)> wrong_clock_;
 

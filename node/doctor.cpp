@@ -42,7 +42,25 @@ struct Doctor {
         findings.push_back({level, std::move(what), std::move(advice)});
     }
 
+    void revocation() {
+        switch (status.revoked) {
+            case Revoked::no:
+                return;
+            case Revoked::told:
+                return say(Level::trouble, "peers say at their doors that this node was revoked",
+                           "ask an admin, who sees it with 'starling members'");
+            case Revoked::invitation:
+                return say(Level::trouble,
+                           "the invitation of this node, or who vouched for it, was revoked: no peer lets it in",
+                           "join again with a new code of an admin ('starling invite')");
+            case Revoked::key:
+                return say(Level::trouble, "this node was revoked: no peer lets it in",
+                           "where that was a mistake, join with a new code in a new directory");
+        }
+    }
+
     void membership() {
+        revocation();
         const auto end_s = status.standing.expires_s;
         if (end_s == 0) return;
         if (end_s <= now_s) {
@@ -136,6 +154,7 @@ struct Doctor {
             const auto& why = refusal.reason;
             const char* advice =
                 why == "expired"          ? "give whoever that is a new code ('starling invite')"
+                : why == "revoked"        ? "somebody who was put out is still about ('starling members' lists who was)"
                 : why == "used up"        ? "make another invitation ('starling invite')"
                 : why == "no certificate" ? "somebody knows the mesh's secret and has no certificate of its admin"
                 : why == "other mesh" ? "a node of another mesh dials this one; is one of the two in the wrong mesh?"

@@ -54,13 +54,15 @@ class Category final : public std::error_category {
             case Errc::file_exists:
                 return "the file is there already";
             case Errc::not_admin:
-                return "only an admin of the mesh invites";
+                return "only an admin of the mesh invites and revokes";
             case Errc::join_code_expired:
                 return "the invitation in the join code is over";
             case Errc::role_forbids:
                 return "this node is a reader of its mesh";
             case Errc::key_sealed:
                 return "the keys of the directory are sealed";
+            case Errc::no_such_member:
+                return "no such member of the mesh";
             case Errc::trimmed:
                 return "events that were not read are gone";
         }

@@ -13,10 +13,14 @@ std::uint64_t wall_s() {
     return std::uint64_t(std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(now).count()));
 }
 
-/// Is there nothing to gain from other terms? Of two roles the higher is better, of two ends of one role the later.
-bool as_good(const net::Terms& mine, const net::Terms& other) {
+/// Would other terms be a loss? Of two roles the higher is better, of two ends of one role the later.
+bool better(const net::Terms& mine, const net::Terms& other) {
     if (mine.role != other.role) return mine.role > other.role;
-    return mine.expires_s == 0 || (other.expires_s != 0 && mine.expires_s >= other.expires_s);
+    return other.expires_s != 0 && (mine.expires_s == 0 || mine.expires_s > other.expires_s);
+}
+
+bool joined_by(const net::Chain& chain, const net::NodeKey& invitation) {
+    return chain.size() > 1 && chain[chain.size() - 2].subject == invitation;
 }
 
 /// Throws Errc::key_malformed where the chain makes nothing of this node.
@@ -85,7 +89,9 @@ net::Membership joined(const Directory* dir, const net::Identity& identity, cons
     if (mesh) {
         if (auto chain = good_chain(*dir, *mesh, identity.node_key())) {
             const auto& has = chain->back().terms;
-            if (net::expired(terms, now_s) || (!net::expired(has, now_s) && as_good(has, terms)))
+            // Of equal terms those of the code: what the node had may have been revoked.
+            const bool same = joined_by(*chain, code.invitation.key.node_key());
+            if (same || net::expired(terms, now_s) || (!net::expired(has, now_s) && better(has, terms)))
                 return {std::move(*mesh), std::move(*chain)};
         }
     }

@@ -20,8 +20,9 @@ struct Settled {
 };
 
 /// The mesh from now on: that of the join code where there is one, else the directory's, else a new one. A code of the
-/// mesh that the directory is in renews its certificate, unless that one's role is higher, or the same for longer.
-/// Throws Errc::mesh_differs, join_code_malformed, join_code_expired, key_malformed, and what Directory throws.
+/// mesh that the directory is in renews its certificate, unless that one's role is higher, or the same for longer, or
+/// it is of that code. Throws Errc::mesh_differs, join_code_malformed, join_code_expired, key_malformed, and what
+/// Directory throws.
 Settled settle_membership(const Directory* dir, const net::Identity& identity, const std::string& code);
 
 /// Throws Errc::join_code_malformed.

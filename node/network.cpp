@@ -77,6 +77,14 @@ void Network::block(std::set<net::NodeKey> nodes) {
     transport_->waker().wake();
 }
 
+void Network::set_revoked(net::Revoked revoked) {
+    {
+        const std::lock_guard lock(mutex_);
+        new_revoked_ = std::move(revoked);
+    }
+    transport_->waker().wake();
+}
+
 void Network::add_peer(std::string address) {
     {
         const std::lock_guard lock(mutex_);
@@ -94,6 +102,7 @@ NetworkFigures Network::figures() const {
 // ----------------------------------------------------------------------------------------------------------
 
 void Network::run() {
+    take_notes();  // what was known at the open: no link is made before
     while (!stopping_) {
         auto events = transport_->poll(until_due());
         const bool links_changed = std::any_of(events.begin(), events.end(), [](const auto& event) {
@@ -102,6 +111,7 @@ void Network::run() {
         for (auto& event : events) feed(std::move(event));
         take_notes();
         tick();
+        more_records_ = driver_.look_at_records();
         refresh(links_changed);
         report_faults();
     }
@@ -109,6 +119,7 @@ void Network::run() {
 }
 
 milliseconds Network::until_due() const {
+    if (more_records_) return milliseconds{0};
     if (!wake_us_) return poll_ms_max;
     const auto now = present().mono_us;
     if (*wake_us_ <= now) return milliseconds{0};
@@ -135,11 +146,14 @@ void Network::feed(net::LinkEvent&& event) {
 void Network::take_notes() {
     std::vector<std::string> peers;
     std::optional<std::set<net::NodeKey>> blocks;
+    std::optional<net::Revoked> revoked;
     {
         const std::lock_guard lock(mutex_);
         peers.swap(new_peers_);
         blocks.swap(new_blocks_);
+        revoked.swap(new_revoked_);
     }
+    if (revoked) transport_->set_revoked(std::move(*revoked));
     for (const auto& address : peers) {
         if (const auto added = transport_->add_peer(address); !added)
             log_(LogLevel::warning, "cannot add the peer " + address + ": " + added.fault().what);

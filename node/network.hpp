@@ -26,6 +26,8 @@ class NetworkDriver {
     virtual gossip::Status peer_status() = 0;
     /// Waits for what is on its way to the disk; the effects of that come with the next `handle`.
     virtual void settle_store() = 0;
+    /// Looks at some of the membership records that came. True: there are more.
+    virtual bool look_at_records() = 0;
 };
 
 /// What is known of the network, a tenth of a second old at most while the thread runs.
@@ -56,6 +58,7 @@ class Network {
     /// The window is to be cut now.
     void flush();
     void block(std::set<net::NodeKey> nodes);
+    void set_revoked(net::Revoked revoked);
     void add_peer(std::string address);
     NetworkFigures figures() const;
 
@@ -82,6 +85,7 @@ class Network {
     mutable std::mutex mutex_;  // guards what follows, up to the figures
     std::vector<std::string> new_peers_;
     std::optional<std::set<net::NodeKey>> new_blocks_;
+    std::optional<net::Revoked> new_revoked_;
     NetworkFigures figures_;
 
     // of the network thread alone
@@ -90,6 +94,7 @@ class Network {
     std::map<net::NodeKey, net::Clock::time_point> penalised_;  // for bytes that break the protocol, until then
     net::Clock::time_point refreshed_{}, reported_{};
     std::string last_fault_;
+    bool more_records_ = false;  ///< of members wait to be looked at
     bool told_of_size_ = false;  ///< that a message fits no frame: once is enough
 };
 

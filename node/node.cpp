@@ -152,7 +152,10 @@ std::vector<KeyInfo> Node::keys(std::string_view prefix) const {
     return core().read([&](const peer::Peer& peer) {
         std::vector<KeyInfo> keys;
         for (auto type = int(Type::counter); type <= int(Type::journal); ++type) {
-            for (auto& key : peer.state().keys(crdt::Type(type), prefix)) keys.push_back({Type(type), std::move(key)});
+            for (auto& key : peer.state().keys(crdt::Type(type), prefix)) {
+                const bool own = crdt::is_mesh_key(key) && !crdt::is_mesh_key(prefix);  // the mesh's
+                if (!own) keys.push_back({Type(type), std::move(key)});
+            }
         }
         return keys;
     });
@@ -228,6 +231,18 @@ std::string Node::invite(const Invitation& invitation) const {
 
 std::string Node::invite(const Invitation& invitation, std::error_code& error) const {
     return reporting(error, [&] { return invite(invitation); });
+}
+
+std::vector<Member> Node::members() const {
+    return core().members();
+}
+
+bool Node::revoke(const NodeId& node_or_invitation, bool itself) const {
+    return core().revoke(node_or_invitation.bytes, itself);
+}
+
+bool Node::revoke(const NodeId& node_or_invitation, std::error_code& error, bool itself) const {
+    return reporting(error, [&] { return revoke(node_or_invitation, itself); });
 }
 
 Status Node::status() const {

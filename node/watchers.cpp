@@ -71,6 +71,7 @@ class Collector {
 
 bool Watcher::wants(const crdt::Slot& slot) const {
     if (slot.type == crdt::trim_mark) return false;
+    if (crdt::is_mesh_key(slot.key) && !crdt::is_mesh_key(prefix)) return false;  // the mesh's own
     if (reads_itself && slot.type != crdt::Type::journal) return false;
     if (only) return to_public(slot.type) == *only && slot.key == prefix;
     return slot.key.starts_with(prefix);

@@ -34,10 +34,11 @@ enum class Errc {
     store_newer = 21,          ///< a newer version of this software wrote the stored data: update needed
     file_exists = 22,          ///< a backup or a store is not written over another
     trimmed = 23,              ///< events that the cursor has not read are gone; the text names a cursor to go on from
-    not_admin = 24,            ///< only an admin of the mesh invites
+    not_admin = 24,            ///< only an admin of the mesh invites and revokes
     join_code_expired = 25,    ///< the invitation in the join code is over: ask for another
     role_forbids = 26,         ///< this node is a reader
     key_sealed = 27,           ///< the directory's keys are sealed, and not by what was given to open them
+    no_such_member = 28,       ///< no node or invitation of the mesh has that key, as far as this node has heard
 };
 
 /// The category of `Errc`: name "starling".

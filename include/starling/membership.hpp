@@ -4,6 +4,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
+
+#include <starling/types.hpp>
 
 namespace starling {
 
@@ -31,6 +34,26 @@ struct Invitation {
 struct Standing {
     Role role = Role::keeper;
     std::int64_t expires_s = 0;  ///< since 1970; 0: never
+};
+
+/// Does this node count for nothing in its mesh any more? Then no peer lets it in; what it holds it still reads.
+enum class Revoked : std::uint8_t {
+    no,
+    told,        ///< peers said so at their doors, and no record of it has come here: a hint
+    invitation,  ///< the invitation that it joined with, or an admin who vouched for it: it may join with another code
+    key,         ///< the node itself: only a new directory, with a key of its own, may join again
+};
+
+/// A node that belongs to the mesh, or did: as its certificate says, which is part of the data and so known offline,
+/// some time after the node was first opened.
+struct Member {
+    NodeId id{};
+    Standing standing{};
+    NodeId invited_by{};                 ///< an admin's node; or the mesh's admin key, which founded it
+    std::optional<NodeId> invitation{};  ///< the key of the code that it joined with; nothing for the founder's node
+    bool revoked = false;                ///< the node, its invitation, or an admin between it and the admin key
+    bool linked = false;                 ///< with this node, now
+    bool self = false;                   ///< this node
 };
 
 }  // namespace starling

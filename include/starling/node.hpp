@@ -120,7 +120,7 @@ class STARLING_API Node {
     Commit transact(const std::function<void(Tx&)>& write, std::error_code& error) const;
 
     /// Calls `changed` on the watcher thread for each transaction, own or other, that touches a key under `prefix` (""
-    /// is all), from now on. See watch.hpp for order, bounds and the end of a subscription.
+    /// is all but the mesh's own), from now on. See watch.hpp for order, bounds and the end of a subscription.
     [[nodiscard]] Subscription watch(std::string prefix, std::function<void(const Changes&)> changed) const;
 
     /// What may have changed under a prefix since a cursor, as it reads now (changes.hpp), or that it must be read
@@ -128,7 +128,8 @@ class STARLING_API Node {
     /// Throws Errc::nested_transaction inside `transact`. O(what is remembered).
     ChangesSince changes(const Cursor& cursor, std::string_view prefix = {}) const;
 
-    /// The keys under a prefix that hold anything, by type, then in byte order. O(keys found · log n).
+    /// The keys under a prefix that hold anything, by type, then in byte order; the mesh's own, which begin with
+    /// "$mesh/", only where the prefix does. O(keys found · log n).
     std::vector<KeyInfo> keys(std::string_view prefix = {}) const;
     /// Why this reads as it does: its live entries, the one that decides first. `field` is a set's element or a map's
     /// field; nil for other types. Empty when there is nothing.
@@ -168,6 +169,16 @@ class STARLING_API Node {
     std::string invite(const Invitation& invitation, std::error_code& error) const;
     /// The same with the default terms: a keeper, without end, for any number of nodes.
     std::string join_code() const;
+    /// Everybody who was ever opened in this mesh, as far as this node has heard, ascending by id. O(members).
+    std::vector<Member> members() const;
+    /// Puts a node out, or an invitation and all who joined with it; whoever was let in by a node that is put out goes
+    /// with it. A record in the data says so to everybody: links are closed at once, and nobody lets them in, also
+    /// after a restart and offline. What they wrote stays, and what they write from now on reaches only nodes that do
+    /// not know yet, which may pass it on. There is no way back: who was put out by mistake joins with another code, a
+    /// node with another key. `itself` allows this node, or what vouches for it. False where that was known already.
+    /// Throws Errc::not_admin, no_such_member, invalid_argument (this node, unless `itself`), and as `transact`.
+    bool revoke(const NodeId& node_or_invitation, bool itself = false) const;
+    bool revoke(const NodeId& node_or_invitation, std::error_code& error, bool itself = false) const;
     /// O(peers + replicas). Figures of links may be a tenth of a second old.
     Status status() const;
     std::vector<PeerStatus> peers() const;

@@ -73,6 +73,7 @@ struct StoreStatus {
 struct Status {
     NodeId id{};
     Standing standing{};                   ///< of this node, as its certificate says
+    Revoked revoked = Revoked::no;         ///< this node
     std::string mesh_id{};                 ///< names the mesh in public; 32 hexadecimal digits
     std::vector<std::string> addresses{};  ///< numeric "host:port" of this node on each network card, loopback last
     std::uint16_t port = 0;
@@ -80,7 +81,7 @@ struct Status {
     /// Of the data, 32 hexadecimal digits: equal versions must have equal ones. Asking ends the flush window of own
     /// writes; inside `transact`, where it cannot, the fingerprint says nothing.
     std::string fingerprint{};
-    std::uint64_t live_entries = 0;
+    std::uint64_t live_entries = 0;  ///< those of the mesh itself, one a member, included
     std::uint64_t log_bytes = 0, waiting_bytes = 0;
     std::vector<PeerStatus> peers{};  ///< ascending by id
     NodeCounters counters{};

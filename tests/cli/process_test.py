@@ -280,7 +280,7 @@ class Verbs(unittest.TestCase):
         self.check(["keys", "m"], "map\tm\n")
         status = self.nodes.json("a", "status")
         self.assertRegex(status["fingerprint"], r"\A[0-9a-f]{32}\Z")
-        self.assertEqual((2, 1, []), (status["events"], status["live_entries"], status["peers"]))
+        self.assertEqual((3, 2, []), (status["events"], status["live_entries"], status["peers"]))
         self.assertIn(status["node"], self.nodes.run("a", "status").out)
         self.check(["peers"], "no peer is linked\n")
         self.check(["wait", "--timeout", "0"], "", ABSENT)
@@ -525,6 +525,46 @@ class Mesh(unittest.TestCase):
         self.assertEqual(INPUT, over.code, over.err)
         self.assertIn("over", over.err)
         self.assertFalse(pathlib.Path(self.nodes.dir("d"), "mesh.key").exists())
+
+    def test_members_and_revocation(self):
+        self.assertEqual(OK, run("init", "--dir", self.nodes.dir("a")).code)
+        self.assertTrue(self.nodes.up("a", "--no-discovery"))
+        for name in ("b", "c"):
+            code = self.nodes.run("a", "invite", "--role", "writer").out.strip()
+            self.assertEqual(OK, run("join", code, "--dir", self.nodes.dir(name)).code)
+            self.assertTrue(self.nodes.up(name, "--no-discovery"))
+        listed = lambda name: self.nodes.json(name, "members")["members"]
+        self.assertTrue(until(lambda: all(len(listed(name)) == 3 for name in "abc")))
+        self.assertTrue(self.nodes.linked("a", 2))
+        ids = {name: self.nodes.json(name, "status")["node"] for name in "abc"}
+        by_id = {member["id"]: member for member in listed("a")}
+        self.assertEqual({("admin", True, False), ("writer", False, True)},
+                         {(member["role"], member["self"], member["linked"]) for member in by_id.values()})
+        self.assertIn(f"{ids['a']}  admin  this node\n", self.nodes.run("a", "members").out)
+
+        for name, arguments, code, why in (("b", [ids["c"]], INPUT, "admin"), ("a", ["ffff" * 16], INPUT, "no such member"),
+                                           ("a", ["abc"], INPUT, "no node or invitation"), ("a", [ids["a"][:8]], INPUT, "itself"),
+                                           ("a", [], USAGE, "KEY")):
+            ran = self.nodes.run(name, "revoke", *arguments)
+            self.assertEqual((code, ""), (ran.code, ran.out), ran.err)
+            self.assertRegex(ran.err, r"\Astarling: [^\n]*" + why + r"[^\n]*\n\Z")
+        self.assertEqual(f"revoked {ids['c']}\n", self.nodes.run("a", "revoke", ids["c"][:8]).out)
+        self.assertEqual(f"was revoked before: {ids['c']}\n", self.nodes.run("a", "revoke", ids["c"]).out)
+        self.assertTrue(self.nodes.linked("c", 0))
+        self.assertTrue(until(lambda: self.nodes.json("c", "status")["revoked"] in ("key", "told")))
+        self.assertIn("revoked: see", self.nodes.run("c", "status").out)
+        self.assertRegex(self.nodes.run("c", "doctor").out, r"trouble .*revoked")
+        self.assertIn("revoked", [line for line in self.nodes.run("b", "members").out.split("\n") if ids["c"] in line][0])
+
+        # By the code that it joined with.
+        code = by_id[ids["b"]]["invitation"]
+        self.assertEqual(OK, self.nodes.run("a", "revoke", code[:12]).code)
+        self.assertTrue(self.nodes.linked("a", 0))
+        for name in "ab":
+            self.nodes.kill(name, signal.SIGTERM)
+            self.assertTrue(self.nodes.up(name))
+        self.assertTrue(until(lambda: "revoked" in self.nodes.json("a", "status")["refusals"]))
+        self.assertEqual([], self.nodes.json("a", "peers")["peers"])
 
     def test_sealed_keys(self):
         right, wrong, empty = (pathlib.Path(self.nodes.home.name, name) for name in ("right", "wrong", "empty"))

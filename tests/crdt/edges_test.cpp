@@ -4,6 +4,7 @@
 
 #include "crdt/codec.hpp"
 #include "crdt/difference.hpp"
+#include "crdt/export.hpp"
 #include "crdt/limits.hpp"
 #include "crdt/replica.hpp"
 #include "crdt/views.hpp"
@@ -114,6 +115,41 @@ TEST_CASE("what a transaction refuses takes no dot") {
         for (int i = 0; i < 3; ++i) Map::put(tx, "k", pack_int(i), value);
     };
     CHECK(refused(too_much) == FaultCode::too_large);
+}
+
+TEST_CASE("what is published below $mesh/ travels in every form, and nothing removes it") {
+    Replica node(0);
+    node.begin_life(replica(1));
+    const Bytes key = "$mesh/records", field = pack_int(1);
+    for (int value = 1; value <= 2; ++value)
+        REQUIRE(write(node, [&](Transaction& tx) { tx.publish(key, field, pack_int(value)); }));
+    const auto published = *node.cut();
+    const auto held = [&](const Replica& by) {
+        const auto entries = by.state().entries(slot_of(Type::map, key, field));
+        return std::distance(entries.begin(), entries.end());
+    };
+    CHECK(held(node) == 2);  // the second supersedes nothing
+
+    Replica by_changeset(0), by_state(0);
+    by_changeset.apply(published, decode_body(published));
+    REQUIRE(decode_state(encode_state(node), by_state));
+
+    Changeset removal;  // no honest replica writes it
+    removal.origin = replica(2);
+    removal.first = removal.count = 1;
+    removal.depth = 2;
+    removal.deps = {{replica(1), 2}};
+    removal.refs = {replica(1)};
+    Body body;
+    body.add_removal(1, false, std::vector<DotRun>{{1, 2}});
+    removal.body = encode_body(removal, body);
+    for (auto* each : {&node, &by_changeset, &by_state}) {
+        each->apply(removal, decode_body(removal));
+        CHECK(held(*each) == 2);
+        CHECK(each->state().seen(replica(2)) == 1);
+        CHECK(each->state().fingerprint() == node.state().fingerprint());
+        each->check();
+    }
 }
 
 TEST_CASE("a peer that knows more of the running life than the node does is refused") {

@@ -1,9 +1,11 @@
 // What strangers may send before they are let in: addresses, join codes, beacons, certificate chains, and the frames of
-// the door. No chain or frame that differs from the honest one passes, however it was changed.
+// the door; and membership records, which any member may write. No chain, frame or record that differs from the honest
+// one passes, however it was changed.
 #include "net/door.hpp"
 
 #include "net/address.hpp"
 #include "net/mesh.hpp"
+#include "net/mesh_record.hpp"
 #include "tests/fuzz/choices.hpp"
 
 using namespace starling;
@@ -40,6 +42,17 @@ void chains(fuzz::Choices& choices, const Setting& setting) {
     STARLING_ASSERT(holds == (got == honest), "only the honest chain holds");
 }
 
+void records(fuzz::Choices& choices, const Setting& setting) {
+    static const Bytes member = encode_record(MemberRecord{setting.joined});
+    static const Bytes revocation =
+        encode_record({setting.b, setting.vouched}, setting.mesh.mesh_id(),
+                      {Subject::node, setting.a.node_key(), 1, {}, {{setting.a.node_key(), 1, 2}, {{}, 3, 4}}});
+    const auto& honest = choices.flag() ? member : revocation;
+    const auto got = choices.flag() ? choices.mutated(honest) : Bytes(choices.rest());
+    const bool holds = bool(checked_record(setting.mesh.trust(), got));
+    STARLING_ASSERT(holds == (got == member || got == revocation), "only the honest record holds");
+}
+
 void frames(fuzz::Choices& choices, const Setting& setting) {
     const CurveEnds ends{setting.a.curve_public(), setting.b.curve_public()};
     const Door dialler({setting.mesh, setting.joined}, {setting.a.node_key(), 4, 5});
@@ -62,7 +75,7 @@ void frames(fuzz::Choices& choices, const Setting& setting) {
 int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     static const Setting setting;  // its bytes decide nothing: no input can know them
     fuzz::Choices choices(data, size);
-    switch (choices.below(4)) {
+    switch (choices.below(5)) {
         case 0:
             texts(choices.rest());
             break;
@@ -71,6 +84,9 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
             break;
         case 2:
             chains(choices, setting);
+            break;
+        case 3:
+            records(choices, setting);
             break;
         default:
             frames(choices, setting);

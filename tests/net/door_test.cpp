@@ -49,6 +49,24 @@ TEST_CASE("two members introduce themselves to each other") {
     CHECK(pair.acceptor_door.check_ready(pair.ends, hello, welcome, ready));
 }
 
+TEST_CASE("that somebody was revoked is said in a frame of its own, to whom said hello and by a member") {
+    const Pair pair, other;
+    const auto hello = pair.dialler_door.hello(pair.ends, 0);
+    const auto told = pair.acceptor_door.revoked(pair.ends, hello);
+    CHECK(pair.dialler_door.check_revoked(pair.ends, hello, told));
+    CHECK_FALSE(pair.dialler_door.check_revoked(pair.ends, pair.dialler_door.hello(pair.ends, 0), told));
+    CHECK_FALSE(pair.dialler_door.check_revoked(other.ends, hello, told));
+    CHECK_FALSE(pair.dialler_door.check_revoked(pair.ends, hello, other.acceptor_door.revoked(pair.ends, hello)));
+    CHECK_FALSE(pair.dialler_door.check_revoked(pair.ends, hello, pair.acceptor_door.ready(pair.ends, hello, {})));
+    for (std::size_t at = 0; at < told.size(); ++at) {
+        auto changed = told;
+        changed[at] = char(changed[at] ^ 1);
+        CHECK_FALSE(pair.dialler_door.check_revoked(pair.ends, hello, changed));
+        CHECK_FALSE(pair.dialler_door.check_revoked(pair.ends, hello, told.substr(0, at)));
+    }
+    CHECK(is(pair.at_dialler(hello, told), DoorRefusal::malformed));
+}
+
 TEST_CASE("no byte of a frame can be changed, and none can be left out or added") {
     Pair pair;
     auto hello = pair.dialler_door.hello(pair.ends, 0);

@@ -299,6 +299,33 @@ TEST_CASE("a link ends when the certificate of a peer does, and does not come ba
     CHECK(guest.ups == 1);
 }
 
+TEST_CASE("links of a revoked node end at once, and its door and others' stay shut for it; it is told why") {
+    SmallMesh mesh;
+    auto& a = mesh.add(loopback_options());
+    auto& b = mesh.add(loopback_options());
+    const auto code = mesh.invitation();
+    const auto joining = Identity::generate();
+    auto& out = mesh.add(loopback_options(), joining, code.admit(joining.node_key()));
+    REQUIRE(mesh.run_until([&] { return mesh.full(); }));
+    a.transport->set_revoked({{code.invitation.key.node_key()}});
+    REQUIRE(mesh.run_until([&] { return !a.has(out) && !out.has(a); }));
+    CHECK(a.last_reason == "the peer was revoked");
+    CHECK(b.has(out));  // who has not heard of it
+    b.transport->set_revoked({{code.invitation.key.node_key()}});
+    REQUIRE(mesh.run_until([&] { return out.linked.empty(); }));
+    const auto refused = [](const SmallNode& by) { return by.transport->door().refused_for(DoorRefusal::revoked); };
+    REQUIRE(mesh.run_until([&] { return out.transport->door().told_revoked > 0 && refused(a) > 0 && refused(b) > 0; }));
+    CHECK(a.has(b));
+    CHECK(a.ups == 2);
+
+    // With another invitation it is somebody again.
+    out.transport.reset();
+    out.transport = SmallMesh::open(loopback_options(), joining, mesh.member(joining.node_key()));
+    out.linked.clear();
+    REQUIRE(mesh.run_until([&] { return mesh.full(); }));
+    CHECK(out.transport->door().told_revoked == 0);
+}
+
 TEST_CASE("an invitation for one node lets one in, again and again, and no second") {
     SmallMesh mesh;
     auto& host = mesh.add(loopback_options());

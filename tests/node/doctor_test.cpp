@@ -116,3 +116,16 @@ TEST_CASE("a certificate that is over, or soon") {
     c.status.standing.expires_s = now_s + 90 * 24 * 3600;
     CHECK_FALSE(c.says(notice, "ends in"));
 }
+
+TEST_CASE("a node that was revoked is told what it may do") {
+    Case c;
+    c.status.revoked = Revoked::told;
+    CHECK(c.says(trouble, "peers say at their doors that this node was revoked"));
+    c.status.revoked = Revoked::invitation;
+    CHECK(c.says(trouble, "join again with a new code"));
+    c.status.revoked = Revoked::key;
+    CHECK(c.says(trouble, "in a new directory"));
+    c.status.revoked = Revoked::no;
+    c.status.refusals = {{"revoked", 3}};
+    CHECK(c.says(notice, "3 connections turned away at the door: revoked"));
+}

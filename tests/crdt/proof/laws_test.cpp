@@ -206,19 +206,22 @@ std::string rule_3_applied_whole(const Scene& scene) {
     return {};
 }
 
-/// What no honest replica would send, in the bytes of docs/wire.md: it writes to the mesh's own keys, and removes every
-/// dot that it knows of, whoever wrote it and whatever it holds; or, of many, only the first and the last.
-Changeset lie_to(const Replica& victim, bool trims, bool ends_only = false) {
+/// What no honest replica would send, in the bytes of docs/wire.md: it writes to the mesh's own keys, to a register and
+/// to a map, and removes every dot that it knows of, whoever wrote it and whatever it holds; or, of many, only the first
+/// and the last.
+Changeset lie_to(const Replica& victim, bool trims, bool ends_only = false, std::size_t liar = 4) {
     Changeset lie;
-    lie.origin = replica_of(4);
+    lie.origin = replica_of(liar);
     lie.first = 1;
-    lie.count = 2;
+    lie.count = 3;
     lie.depth = victim.depth() + 1;
     for (const auto& [id, head] : victim.heads()) lie.deps.push_back({id, head.last});
     Writer body;
     body.uint(1);                                               // format
     body.uint(0).uint(std::uint64_t(Type::register_)).uint(0);  // a put, its type, nothing shared with a previous key
     body.str("$mesh/key").uint(0).str(packed_nil()).raw(pack_int(1));
+    body.uint(0).uint(std::uint64_t(Type::map)).uint(9);  // the key of the put before
+    body.str("").uint(0).str(pack_str("f")).raw(pack_int(1));
     for (const auto& [id, seq] : victim.state().version()) {
         lie.refs.push_back(id);
         body.uint(trims ? 9 : 8).uint(lie.refs.size());
@@ -254,10 +257,20 @@ std::string rule_4_validity_is_pure(const Scene& scene) {
     }
     early->apply(lie, body);
     if (early->state().seen(lie.origin) != lie.last()) return "the dots of what is void do not count";
-    if (live_of(*early) != stays) return "what is forbidden or void does something, or what is allowed nothing";
+    const Dot mesh_entry{lie.origin, 2};
+    for (const auto& item : live_of(*early)) {
+        if (body && item.second == mesh_entry) stays.insert(item);
+    }
+    if (live_of(*early) != stays || (early->state().find(mesh_entry) != nullptr) != bool(body))
+        return "what is forbidden or void does something, or what is allowed nothing";
     scene.history.deliver(*early, scene.a, scene.history.everything(), ++order);
     const auto late = scene.built(scene.history.everything());
     late->apply(lie, body);
+    const auto other_lie = lie_to(*late, trims, false, 5);  // which names the first one's entry too
+    for (auto* replica : {early.get(), late.get()}) {
+        replica->apply(other_lie, decode_body(other_lie));
+        if ((replica->state().find(mesh_entry) != nullptr) != bool(body)) return "what is below $mesh/ was removed";
+    }
     return same(*early, *late);
 }
 

@@ -1,0 +1,157 @@
+// The mesh's records in this node: its own is published, others' are looked at, and what they say is told.
+#include <algorithm>
+
+#include "node/convert.hpp"
+#include "node/core.hpp"
+
+namespace starling::detail {
+
+/// Before the network starts: nobody else is here yet.
+void Core::open_records() {
+    {
+        const std::lock_guard lock(mutex_);  // `read` would look for a transaction of this thread's, in another node
+        book_.note(peer_->state());
+    }
+    for (std::size_t looked = 0; looked < records_at_open_max && look_at_records(); looked += records_at_once_max) {
+    }
+    tell_network();
+    const auto& chain = membership_.membership.chain;
+    if (book_.read([&](const net::Roster& roster) { return roster.holds(chain); })) return;
+    try {
+        publish(net::encode_record(net::MemberRecord{chain}));
+    } catch (const Error& error) {
+        log_(LogLevel::warning, std::string("this node is not among the members yet: ") + error.what());
+    }
+}
+
+/// As `transact` does, whatever the node's role: what is published stands for itself.
+Commit Core::publish(const net::Bytes& record) {
+    crdt::Dot last;
+    {
+        std::unique_lock lock(mutex_);
+        if (storage_) wait_for_the_disk(lock);
+        if (closed_) throw Error(Errc::closed);
+        const auto commit = peer_->write(present(), [&](crdt::Transaction& transaction) {
+            transaction.publish(net::mesh_records_key, field_of_record(record), value_of_record(record));
+        });
+        if (!commit) throw Error(disk_trouble_ ? *disk_trouble_ : error_of(commit.fault()));
+        change_log_.record(commit->changes, commit->last);
+        changed();
+        last = commit->last;
+    }
+    network_->written();
+    if (book_.look_at({{node_key_, record}})) tell_network();
+    const auto dot = to_public(last);
+    return {Version({{dot.replica, dot.seq}}), true, dot, shared_from_this()};
+}
+
+bool Core::look_at_records() {
+    if (!book_.waits()) return false;
+    std::vector<MeshBook::Entry> entries;
+    {
+        const std::lock_guard lock(mutex_);
+        entries = book_.next(peer_->state());
+    }
+    if (book_.look_at(entries)) tell_network();
+    return book_.waits();
+}
+
+void Core::tell_network() {
+    network_->set_revoked(book_.read([](const net::Roster& roster) { return roster.for_links(); }));
+}
+
+Revoked Core::revoked(const net::DoorCounters& door) const {
+    const auto& chain = membership_.membership.chain;
+    return book_.read([&](const net::Roster& roster) {
+        if (roster.revoked().contains(node_key_)) return Revoked::key;
+        if (roster.revokes(chain)) return Revoked::invitation;
+        return door.told_revoked > 0 ? Revoked::told : Revoked::no;
+    });
+}
+
+/// One whose chain was revoked could only hand out what nobody accepts.
+void Core::require_unrevoked() const {
+    if (!membership_.issuer) return;  // no admin: which says more
+    const auto& chain = membership_.issuer->chain;
+    if (book_.read([&](const net::Roster& roster) { return roster.revokes(chain); }))
+        throw Error(Errc::not_admin, "this node was revoked");
+}
+
+namespace {
+
+/// What a key is of, as far as is known.
+std::optional<net::Subject> subject_in(const net::Roster& roster, const net::NodeKey& key) {
+    const auto members = roster.members();
+    if (members.contains(key)) return net::Subject::node;
+    const auto invites = [&](const auto& member) {
+        return std::ranges::any_of(member.second.chain, [&](const auto& link) {
+            return link.subject == key && link.what == net::Subject::invitation;
+        });
+    };
+    return std::ranges::any_of(members, invites) ? std::optional(net::Subject::invitation) : std::nullopt;
+}
+
+}  // namespace
+
+/// With how far the lives of all whom it puts out are known here. Of very many, those that wrote most.
+net::Bytes Core::revocation_of(const net::NodeKey& key, net::Subject what) const {
+    net::Revocation record{what, key, present().wall_us / 1'000'000, {}, {}};
+    std::set<net::NodeKey> nodes{key};
+    book_.read([&](const net::Roster& roster) {
+        for (const auto& [node, member] : roster.members()) {
+            if (std::ranges::any_of(member.chain, [&](const auto& link) { return link.subject == key; }))
+                nodes.insert(node);
+        }
+    });
+    {
+        const std::lock_guard lock(mutex_);
+        for (const auto& node : nodes) {
+            peer_->state().each_life_of(node, [&](const crdt::ReplicaId& id, crdt::Seq seen, crdt::Stamp) {
+                if (seen > 0) record.seen.push_back({id.node, id.life, seen});
+            });
+        }
+    }
+    if (record.seen.size() > net::lives_listed_max) {
+        std::ranges::stable_sort(record.seen, std::ranges::greater{}, &net::LifeSeen::seq);
+        record.seen.resize(net::lives_listed_max);
+    }
+    return net::encode_record(*membership_.issuer, membership_.membership.mesh.mesh_id(), std::move(record));
+}
+
+bool Core::revoke(const net::NodeKey& key, bool itself) {
+    require_open();
+    if (inside_transaction()) throw Error(Errc::nested_transaction);
+    require_unrevoked();
+    if (!membership_.issuer) throw Error(Errc::not_admin);
+    if (key == membership_.membership.mesh.trust().admin)
+        throw Error(Errc::invalid_argument, "the admin key founds the mesh: without it there is none");
+    const auto what = book_.read([&](const net::Roster& roster) { return subject_in(roster, key); });
+    if (!what) throw Error(Errc::no_such_member, to_public(key).to_string());
+    const auto& own = membership_.membership.chain;
+    if (!itself && std::ranges::any_of(own, [&](const auto& link) { return link.subject == key; }))
+        throw Error(Errc::invalid_argument, "that would put out this node itself");
+    if (book_.read([&](const net::Roster& roster) { return roster.revoked().contains(key); })) return false;
+    const auto commit = publish(revocation_of(key, *what));
+    if (storage_) commit.durable();
+    return true;
+}
+
+std::vector<Member> Core::members() const {
+    require_open();
+    const auto links = network_->figures().links;
+    std::vector<Member> members;
+    for (const auto& [key, known] : book_.read([](const net::Roster& roster) { return roster.members(); })) {
+        Member member;
+        member.id = to_public(key);
+        member.standing = {Role(known.standing.terms.role), std::int64_t(known.standing.terms.expires_s)};
+        member.invited_by = to_public(known.invited_by);
+        if (known.standing.invitation) member.invitation = to_public(*known.standing.invitation);
+        member.revoked = known.revoked;
+        member.linked = std::ranges::any_of(links, [&](const auto& link) { return link.peer == key; });
+        member.self = key == node_key_;
+        members.push_back(member);
+    }
+    return members;
+}
+
+}  // namespace starling::detail
