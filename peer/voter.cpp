@@ -186,6 +186,7 @@ void Voter::note(const std::optional<agree::AcceptorWrite>& write) {
 }
 
 std::vector<store::Item> Voter::take_writes() {
+    if (failed_) return {};
     STARLING_ASSERT(taken_ == durable_, "one batch is under way at a time");
     taken_ = written_;
     std::vector<store::Item> items;
