@@ -293,18 +293,16 @@ void Agreement::leave() {
     Guard lock(mutex_);
     if (std::exchange(closing_, true)) return;
     for (const auto& [id, call] : calls_) call->done.notify_all();
-    bool gave_up = false;
     const auto holds = std::exchange(holds_, {});
     for (const auto& [key, hold] : holds) {
         hold->changed.notify_all();
         if (std::exchange(hold->over, true)) continue;
         hold->lock.release({boot_us(), 0});
-        gave_up = true;
     }
     changed_.notify_all();
     settle(true);
     const auto until_us = deadline_after(leave_ms_max);
-    while (gave_up && proposer_->waiting() > 0 && boot_us() < until_us) changed_.wait_for(lock, overdue_ms);
+    while (proposer_ && proposer_->waiting() > 0 && boot_us() < until_us) changed_.wait_for(lock, overdue_ms);
 }
 
 }  // namespace starling::detail
