@@ -25,7 +25,8 @@ constexpr const char* codes =
 What begins with a dash comes after --, as in: put --dir ./a -- stock shift -x
 
 Exit codes: 0 done; 1 absent, or a check does not hold; 2 the command line is wrong; 3 no running node answers in the
-directory; 4 a value, file or join code is not what it should be; 5 the machine refuses (directory in use, port taken).)";
+directory; 4 a value, file or join code is not what it should be; 5 the machine refuses (directory in use, port taken);
+6 no majority of the voters answers; 7 a lock was lost.)";
 
 /// One line that says what is wrong with the command line, and where to look.
 int explain_usage(const CLI::App& app, const CLI::ParseError& error) {
@@ -57,6 +58,7 @@ int run(int argc, char** argv) {
     add_event_verbs(app, invocation);
     add_look_verbs(app, invocation);
     add_store_verbs(app, invocation);
+    add_agreed_verbs(app, invocation);
     add_trial_verbs(app, invocation);
     try {
         app.parse(argc, argv);

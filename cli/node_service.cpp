@@ -16,25 +16,6 @@ using crdt::Result;
 constexpr std::size_t name_digits_min = 4;
 constexpr std::uint64_t valid_s_max = 100ULL * 365 * 24 * 3600;
 
-const char* code_of(Errc error) {
-    switch (error) {
-        case Errc::invalid_argument:
-        case Errc::file_exists:
-        case Errc::trimmed:
-            return error_code::input;
-        case Errc::too_large:
-            return error_code::too_large;
-        case Errc::reserved_key:
-        case Errc::counter_overflow:
-        case Errc::not_admin:
-        case Errc::no_such_member:
-        case Errc::role_forbids:
-            return error_code::refused;
-        default:
-            return error_code::unavailable;
-    }
-}
-
 /// What a writer is told instead of success. In memory mode nobody promises that anything is kept.
 std::optional<Json> not_durable(const Commit& commit) {
     try {
@@ -125,6 +106,28 @@ Json doctor(const Node& node) {
 
 }  // namespace
 
+const char* code_of(Errc error) {
+    switch (error) {
+        case Errc::invalid_argument:
+        case Errc::file_exists:
+        case Errc::trimmed:
+            return error_code::input;
+        case Errc::too_large:
+            return error_code::too_large;
+        case Errc::reserved_key:
+        case Errc::counter_overflow:
+        case Errc::not_admin:
+        case Errc::no_such_member:
+        case Errc::role_forbids:
+            return error_code::refused;
+        case Errc::no_majority:
+        case Errc::outcome_unknown:
+            return error_code::no_majority;
+        default:
+            return error_code::unavailable;
+    }
+}
+
 Json NodeService::answer(const Json& request, ClientSession& session) {
     try {
         return dispatch(request["op"].get<std::string>(), request, session);
@@ -153,6 +156,9 @@ Json NodeService::dispatch(const std::string& op, const Json& request, ClientSes
     if (op == "mesh_members") return mesh_members(node_);
     if (op == "invite") return invite(node_, request);
     if (op == "revoke") return revoke(node_, request);
+    if (op == "voters") return agreed_.voters();
+    if (op == "set_voters") return agreed_.set_voters(request, session);
+    if (op == "lock") return agreed_.lock(request, session);
     if (op == "backup") return backup(request, session);
     if (op == "fault") return fault(request);
     if (op == "status") {

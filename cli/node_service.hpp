@@ -8,17 +8,21 @@
 
 #include <starling/starling.hpp>
 
+#include "cli/agreed_operations.hpp"
 #include "cli/control_server.hpp"
 #include "cli/protocol.hpp"
 
 namespace starling::cli {
+
+/// What an error is called on the control socket.
+const char* code_of(Errc error);
 
 /// Answers requests on a node. Thread rule: one thread calls answer(); `node` outlives the service and the sessions
 /// that it answered. A copy that is under way ends before the service does: close the node first, which ends it at
 /// once.
 class NodeService {
   public:
-    explicit NodeService(const Node& node) : node_(node) {}
+    explicit NodeService(const Node& node) : node_(node), agreed_(node) {}
 
     /// Never throws: errors of the node become error answers. Blocks no longer than the operation takes on local data;
     /// a write's answer waits for the disk unless the request says "durable": false.
@@ -34,6 +38,7 @@ class NodeService {
     crdt::Result<NodeId> node_named(const std::string& text) const;
 
     const Node& node_;
+    AgreedOperations agreed_;
     std::set<NodeId> blocked_;
     bool stop_wanted_ = false;
     std::atomic<bool> copying_{false};

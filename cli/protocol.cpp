@@ -11,12 +11,14 @@ using crdt::Fault;
 using crdt::FaultCode;
 
 int exit_code_of(std::string_view code) {
-    static constexpr std::array<std::pair<std::string_view, int>, 6> codes{{{error_code::absent, exit_absent},
-                                                                            {error_code::usage, exit_usage},
-                                                                            {error_code::input, exit_input},
-                                                                            {error_code::too_large, exit_input},
-                                                                            {error_code::refused, exit_input},
-                                                                            {error_code::unavailable, exit_machine}}};
+    static constexpr std::array<std::pair<std::string_view, int>, 7> codes{
+        {{error_code::absent, exit_absent},
+         {error_code::usage, exit_usage},
+         {error_code::input, exit_input},
+         {error_code::too_large, exit_input},
+         {error_code::refused, exit_input},
+         {error_code::unavailable, exit_machine},
+         {error_code::no_majority, exit_no_majority}}};
     for (const auto& [name, exit] : codes) {
         if (name == code) return exit;
     }

@@ -35,6 +35,7 @@ constexpr const char* input = "input";              ///< exit 4: a value or file
 constexpr const char* too_large = "too_large";      ///< exit 4
 constexpr const char* refused = "refused";          ///< exit 4: the rules forbid it
 constexpr const char* unavailable = "unavailable";  ///< exit 5
+constexpr const char* no_majority = "no_majority";  ///< exit 6
 }  // namespace error_code
 
 /// The exit code that belongs to an error code; exit_machine for one that this build does not know.

@@ -131,6 +131,8 @@ enum class Mutant : unsigned char {
     claims_count_by_lock = 119,        ///< locks: two locks of one node exclude each other
     set_back_votes_count = 120,        ///< voters: the votes of one that went back count no more
     drift_is_ignored = 121,            ///< locks: a holder stops believing before its time to live is over
+    answers_leave_unsynced = 122,      ///< store: what a voter answers is durable before it leaves
+    copies_vote = 123,                 ///< store: a copy of a voter's store has no voter's role
 };
 
 #ifdef STARLING_MUTANTS

@@ -20,7 +20,7 @@ constexpr std::uint8_t door_version = 2;
 constexpr std::size_t door_frame_bytes_max = 1024;  // of any later version as well
 
 /// The first byte of every frame.
-enum class FrameKind : std::uint8_t { hello = 1, welcome = 2, ready = 3, data = 4, alive = 5, revoked = 6 };
+enum class FrameKind : std::uint8_t { hello = 1, welcome = 2, ready = 3, data = 4, alive = 5, revoked = 6, aside = 32 };
 
 /// What one side says of itself.
 struct Introduction {

@@ -16,6 +16,8 @@ namespace starling::net {
 constexpr std::uint64_t frame_weight_bytes = 64;                // of a frame, besides its payload
 constexpr std::uint64_t window_bytes = std::uint64_t{8} << 20;  // sent and not reported consumed
 constexpr std::uint64_t report_after_bytes = window_bytes / 4;
+// What goes aside does not wait behind data: it has so much room of its own, and is dropped beyond.
+constexpr std::uint64_t aside_window_bytes = std::uint64_t{1} << 20;
 inline std::uint64_t weight_of(BytesView payload) {
     return payload.size() + frame_weight_bytes;
 }
@@ -26,6 +28,9 @@ class Flow {
     // Sending.
     bool may_send(BytesView payload) const {
         return queue_.empty() && in_flight() + weight_of(payload) <= window_bytes;
+    }
+    bool may_send_aside(BytesView payload) const {
+        return in_flight() + weight_of(payload) <= window_bytes + aside_window_bytes;
     }
     void sent(BytesView payload) { sent_ += weight_of(payload); }
     void queue(BytesView payload) {
@@ -56,7 +61,7 @@ class Flow {
 
     void check() const {
         STARLING_ASSERT(consumed_there_ <= sent_, "nobody consumes what was not sent");
-        STARLING_ASSERT(in_flight() <= window_bytes, "the window holds");
+        STARLING_ASSERT(in_flight() <= window_bytes + aside_window_bytes, "the window holds");
         STARLING_ASSERT(reported_ <= consumed_, "reports are of what was consumed");
         STARLING_ASSERT(queue_.empty() == (queued_ == 0), "the weight of the queue is that of its frames");
     }

@@ -250,14 +250,20 @@ void Links::take_linked(ConnectionId id, BytesView frame) {
     connection.heard_at = now_;
     const auto kind = frame.empty() ? FrameKind{} : FrameKind(std::uint8_t(frame[0]));
     if (kind == FrameKind::alive && take_alive(connection, payload_of(frame))) return flush(id, connection);
-    if (kind != FrameKind::data || frame.size() > settings_.frame_bytes_max + 1) {
+    const bool aside = kind == FrameKind::aside;
+    const auto bytes_max = aside ? aside_bytes_max : settings_.frame_bytes_max;
+    if ((kind != FrameKind::data && !aside) || frame.size() > bytes_max + 1) {
         return drop(id, "the peer sent what is no frame");
     }
     BytesView bytes = payload_of(frame);
     connection.counters.bytes_in += bytes.size();
     ++connection.counters.frames_in;
     connection.flow.received(bytes);
-    events_.push_back(Message{connection.peer, Bytes(bytes)});
+    if (aside) {
+        events_.push_back(Aside{connection.peer, Bytes(bytes)});
+    } else {
+        events_.push_back(Message{connection.peer, Bytes(bytes)});
+    }
     if (connection.flow.report_due()) report(id, connection);
 }
 
@@ -350,6 +356,22 @@ bool Links::send(const NodeKey& peer, BytesView bytes) {
     } else {
         connection.flow.queue(bytes);
     }
+    connection.counters.bytes_out += bytes.size();
+    ++connection.counters.frames_out;
+    return true;
+}
+
+bool Links::send_aside(const NodeKey& peer, BytesView bytes) {
+    auto at = up_.find(peer);
+    if (at == up_.end() || bytes.size() > aside_bytes_max) return false;
+    const ConnectionId id = at->second;
+    Connection& connection = connections_.at(id);
+    if (!connection.flow.may_send_aside(bytes)) return false;
+    if (write(id, connection, FrameKind::aside, bytes) != Sent::yes) {
+        drop(id, "the connection was closed");
+        return false;
+    }
+    connection.flow.sent(bytes);
     connection.counters.bytes_out += bytes.size();
     ++connection.counters.frames_out;
     return true;

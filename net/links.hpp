@@ -54,6 +54,7 @@ class Links final : public ConnectionSink {
     /// Dials who is due, ends dials that took too long, speaks up on idle links and ends silent ones.
     void pump(Clock::time_point now);
     bool send(const NodeKey& peer, BytesView bytes);
+    bool send_aside(const NodeKey& peer, BytesView bytes);
     void set_blocked(std::set<NodeKey> peers);
     void set_revoked(Revoked revoked);
     // On demand:

@@ -80,6 +80,7 @@ class MeshTransport final : public Transport {
     Result<Done> start(const Membership& own);
     std::vector<LinkEvent> poll(Milliseconds timeout) override;
     bool send(const NodeKey& peer, BytesView bytes) override;
+    bool send_aside(const NodeKey& peer, BytesView bytes) override;
     void connect(const NodeKey& peer, const std::string& address) override;
     void disconnect(const NodeKey& peer, const std::string& reason) override;
     void set_blocked(std::set<NodeKey> peers) override;
@@ -208,6 +209,11 @@ std::vector<LinkEvent> MeshTransport::poll(Milliseconds timeout) {
 bool MeshTransport::send(const NodeKey& peer, BytesView bytes) {
     links_->at(Clock::now());
     return links_->send(peer, bytes);
+}
+
+bool MeshTransport::send_aside(const NodeKey& peer, BytesView bytes) {
+    links_->at(Clock::now());
+    return links_->send_aside(peer, bytes);
 }
 
 void MeshTransport::connect(const NodeKey& peer, const std::string& address) {

@@ -26,6 +26,8 @@ namespace starling::net {
 
 inline constexpr std::size_t frame_bytes_default = std::size_t{1} << 20;
 
+inline constexpr std::size_t aside_bytes_max = std::size_t{96} << 10;  // of one message that goes aside
+
 using Clock = std::chrono::steady_clock;
 
 constexpr std::uint16_t discovery_port_default = 27465;
@@ -82,7 +84,12 @@ struct Heard {
 struct DialFailed {
     NodeKey peer;
 };
-using LinkEvent = std::variant<LinkUp, LinkDown, Message, Heard, DialFailed>;
+/// As a Message, of what the peer sent with send_aside().
+struct Aside {
+    NodeKey peer;
+    Bytes bytes;
+};
+using LinkEvent = std::variant<LinkUp, LinkDown, Message, Heard, DialFailed, Aside>;
 
 /// What one link has carried since it came up; payload bytes without frame kinds and encryption.
 struct LinkCounters {
@@ -145,6 +152,10 @@ class Transport {
     /// Queues bytes for a linked peer. False: no such link, too large a frame, or the link is over its byte cap and is
     /// going down (its LinkDown comes from poll()). Never blocks. O(bytes).
     virtual bool send(const NodeKey& peer, BytesView bytes) = 0;
+
+    /// Sends at once, past what is queued, or drops: false where there is no such link, more than aside_bytes_max, or
+    /// too much under way to a peer that does not read. For what is asked again where no answer comes. O(bytes).
+    virtual bool send_aside(const NodeKey& peer, BytesView bytes) = 0;
 
     /// On demand only: dials the peer once. LinkUp or, as a rule, DialFailed follows.
     virtual void connect(const NodeKey& peer, const std::string& address) = 0;

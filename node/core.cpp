@@ -82,6 +82,7 @@ struct Core::Parts {
     std::unique_ptr<peer::Peer> peer;
     std::map<std::string, std::string, std::less<>> snapshots;
     std::unique_ptr<net::Transport> transport;
+    peer::Voter voter;
 };
 
 CorePtr Core::open(const Options& options) {
@@ -108,8 +109,11 @@ CorePtr Core::open(const Options& options) {
     if (store) snapshots = stored_snapshots(*store);
     auto peer = store ? open_peer(std::move(made), *store, options) : std::make_unique<peer::Peer>(std::move(made));
     auto transport = open_transport(options, std::move(addresses), identity, settled.membership);
-    Parts parts{std::move(dir),  identity.node_key(),  std::move(settled),  std::move(store),
-                std::move(peer), std::move(snapshots), std::move(transport)};
+    const bool founds = dir ? dir->names_first_voter() : options.mesh.empty();
+    auto voter = open_voter(identity.node_key(), store.get(), founds, options.vote_in_memory ? random_life() : 0);
+    if (dir && founds) dir->first_voter_named();
+    Parts parts{std::move(dir),  identity.node_key(),  std::move(settled),   std::move(store),
+                std::move(peer), std::move(snapshots), std::move(transport), std::move(voter)};
     CorePtr core(new Core(options, std::move(parts)));
     if (core->storage_) core->storage_->start();
     core->open_records();
@@ -128,6 +132,7 @@ Core::Core(const Options& options, Parts parts)
       snapshots_(std::move(parts.snapshots)),
       unstored_bytes_max_(options.unstored_bytes_max),
       watchers_(std::make_shared<Watchers>([log = log_](const std::string& line) { log(LogLevel::error, line); })),
+      agreement_(std::make_unique<Agreement>(node_key_, std::move(parts.voter), agreement_hooks())),
       storage_(parts.store ? std::make_unique<Storage>(static_cast<StorageDriver&>(*this), std::move(parts.store))
                            : nullptr),
       network_(std::make_unique<Network>(static_cast<NetworkDriver&>(*this), std::move(parts.transport), log_)) {
@@ -148,6 +153,7 @@ void Core::close() {
         closed_ = true;
         changed_.notify_all();
     }
+    agreement_->leave();
     network_->stop();
     if (storage_) {
         storage_->stop();
@@ -155,6 +161,14 @@ void Core::close() {
     }
     watchers_->stop();
     dir_.reset();
+}
+
+AgreementHooks Core::agreement_hooks() {
+    return {[this] {
+                if (storage_) storage_->work();
+            },
+            [this] { network_->wake(); },
+            [this](std::function<void()> task) { return watchers_->post(std::move(task)); }, random_life};
 }
 
 std::string Core::invite(const Invitation& invitation) const {
@@ -309,6 +323,7 @@ void Core::check() const {
         peer.check();
         change_log_.check();
     });
+    agreement_->check();
     watchers_->check();
 }
 

@@ -27,6 +27,7 @@
 #include <starling/status.hpp>
 #include <starling/transaction.hpp>
 
+#include "node/agreement.hpp"
 #include "node/change_log.hpp"
 #include "node/durable_top.hpp"
 #include "node/fair_mutex.hpp"
@@ -93,6 +94,10 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
 
     Watchers& watchers() const { return *watchers_; }
     Network& network() const { return *network_; }
+    Agreement& agreement() const { return *agreement_; }
+    Standing standing() const { return membership_.standing; }
+    /// It has the key that the mesh was founded with.
+    bool founder() const { return membership_.issuer && membership_.issuer->chain.empty(); }
     const crdt::NodeKey& node_key() const { return node_key_; }
     /// A new join code. Throws Errc::not_admin, invalid_argument.
     std::string invite(const Invitation& invitation) const;
@@ -113,7 +118,12 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     struct Parts;
     Core(const Options& options, Parts parts);
 
+    AgreementHooks agreement_hooks();
     std::vector<gossip::Effects> handle(const gossip::Input& input) override;
+    Agreement& agreed() override { return *agreement_; }
+    std::optional<store::Batch> with_promises(std::optional<store::Batch> batch);
+    std::optional<store::Batch> peers_batch();
+    std::optional<store::Batch> peers_last_batch();
     gossip::Status peer_status() override;
     void settle_store() override;
     bool look_at_records() override;
@@ -121,6 +131,7 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     std::optional<store::Batch> last_batch() override;
     void committed(store::Place place) override;
     bool disk_refused(const store::StoreFault& fault) override;
+    bool writers_refused(const store::StoreFault& fault);
     void disk_recovered() override;
     void store_is_closed();
 
@@ -178,6 +189,8 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     DurableTop durable_top_;  // has a lock of its own
 
     std::shared_ptr<Watchers> watchers_;
+    std::unique_ptr<Agreement> agreement_;
+    bool peers_batch_ = false;  // of the storage thread: what is being committed is the peer's, too
     std::mutex closing_;
     std::unique_ptr<Storage> storage_;  // nullptr in memory mode
     std::unique_ptr<Network> network_;

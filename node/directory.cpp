@@ -17,6 +17,7 @@ namespace starling::detail {
 
 namespace {
 
+constexpr const char* first_voter_file = "voter.new";
 constexpr std::size_t peers_line_bytes_max = 512;
 constexpr std::string_view chain_label = "starling-certificates-1";
 
@@ -171,6 +172,21 @@ std::optional<net::Identity> Directory::admin() const {
 
 net::Identity Directory::admin_made() const {
     return load_or_make(path_ / "admin.key", seal(), net::Identity::Of::admin);
+}
+
+bool Directory::names_first_voter() const {
+    return is_there(path_ / first_voter_file);
+}
+
+void Directory::name_first_voter() const {
+    const auto path = path_ / first_voter_file;
+    if (!std::ofstream(path).flush()) unusable(path, "cannot be written");
+}
+
+void Directory::first_voter_named() const {
+    std::error_code error;
+    std::filesystem::remove(path_ / first_voter_file, error);
+    if (error) unusable(path_ / first_voter_file, error.message());
 }
 
 std::vector<std::string> Directory::peers() const {

@@ -8,6 +8,7 @@
 //     seal       how the keys are sealed, where they are; without it they are lost (net/key_seal.hpp)
 //     admin.key  0600, where the mesh was founded: keep a copy elsewhere, and none where it is not needed
 //     peers      one "host:port" a line
+//     voter.new  empty: the mesh was founded here and has no voters yet
 //     store.db   the data (store/), with files of SQLite beside it
 #pragma once
 
@@ -52,6 +53,11 @@ class Directory {
     /// The mesh's admin key, where the directory has it; throws as above.
     std::optional<net::Identity> admin() const;
     net::Identity admin_made() const;
+
+    /// The mesh was founded here and no voter was named yet: the next open names this node, and says so.
+    bool names_first_voter() const;
+    void name_first_voter() const;
+    void first_voter_named() const;
 
     /// Addresses to try; lines that are none are passed over.
     std::vector<std::string> peers() const;

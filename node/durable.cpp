@@ -1,6 +1,7 @@
 // The heart of an open node, as far as the disk is concerned: what it is given, what waits for it, and what becomes of
 // writers when it fails.
 #include <algorithm>
+#include <iterator>
 
 #include "node/convert.hpp"
 #include "node/core.hpp"
@@ -19,9 +20,26 @@ std::optional<store::Batch> Core::taken(std::optional<store::Batch> batch) {
     return batch;
 }
 
+/// What a voter answered is durable before it leaves: its writes share the next commit, or are one of their own.
+std::optional<store::Batch> Core::with_promises(std::optional<store::Batch> batch) {
+    peers_batch_ = batch.has_value();
+    auto writes = agreement_->take_writes();
+    if (writes.empty()) return batch;
+    if (!batch) batch.emplace();
+    std::move(writes.begin(), writes.end(), std::back_inserter(batch->items));
+    return batch;
+}
+
+std::optional<store::Batch> Core::next_batch() {
+    return with_promises(peers_batch());
+}
+std::optional<store::Batch> Core::last_batch() {
+    return with_promises(peers_last_batch());
+}
+
 /// Who waits for the disk gains nothing by waiting for the window: it ends when the disk is ready for the next batch,
 /// so that all who came until then share a sync.
-std::optional<store::Batch> Core::next_batch() {
+std::optional<store::Batch> Core::peers_batch() {
     std::optional<store::Batch> batch;
     {
         const std::lock_guard lock(mutex_);
@@ -35,13 +53,15 @@ std::optional<store::Batch> Core::next_batch() {
 }
 
 /// The network thread has ended: what comes out goes nowhere.
-std::optional<store::Batch> Core::last_batch() {
+std::optional<store::Batch> Core::peers_last_batch() {
     const std::lock_guard lock(mutex_);
     feed(gossip::Flush{});
     return taken(peer_->take_last_batch(present()));
 }
 
 void Core::committed(store::Place place) {
+    agreement_->written();
+    if (!peers_batch_) return;
     {
         const std::lock_guard lock(mutex_);
         unstored_bytes_ -= std::exchange(taken_bytes_, 0);
@@ -53,6 +73,12 @@ void Core::committed(store::Place place) {
 }
 
 bool Core::disk_refused(const store::StoreFault& fault) {
+    const bool goes_on = writers_refused(fault);
+    if (!goes_on) agreement_->disk_failed();
+    return goes_on;
+}
+
+bool Core::writers_refused(const store::StoreFault& fault) {
     const std::lock_guard lock(mutex_);
     auto error = error_of(fault);
     // What others write comes in all the same, and cannot wait in memory without a bound.

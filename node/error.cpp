@@ -54,7 +54,7 @@ class Category final : public std::error_category {
             case Errc::file_exists:
                 return "the file is there already";
             case Errc::not_admin:
-                return "only an admin of the mesh invites and revokes";
+                return "only an admin of the mesh does that";
             case Errc::join_code_expired:
                 return "the invitation in the join code is over";
             case Errc::role_forbids:
@@ -63,6 +63,10 @@ class Category final : public std::error_category {
                 return "the keys of the directory are sealed";
             case Errc::no_such_member:
                 return "no such member of the mesh";
+            case Errc::no_majority:
+                return "no majority of the voters answered in time; nothing was changed";
+            case Errc::outcome_unknown:
+                return "no majority of the voters said what became of it";
             case Errc::trimmed:
                 return "events that were not read are gone";
         }

@@ -49,6 +49,8 @@ net::Chain founders(const net::Identity& admin, const net::MeshSecret& mesh, con
 }
 
 Settled found(const Directory* dir, const net::Identity& identity) {
+    // A mesh that is founded again from its admin key may have voters elsewhere.
+    if (dir != nullptr && !dir->admin()) dir->name_first_voter();
     auto admin = dir == nullptr ? net::Identity::generate() : dir->admin_made();
     net::Membership membership{net::MeshSecret::founded_by(admin), {}};
     membership.chain = founders(admin, membership.mesh, identity.node_key());

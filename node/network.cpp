@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "crdt/assert.hpp"
+#include "node/agreement.hpp"
 
 namespace starling::detail {
 
@@ -64,6 +65,10 @@ void Network::written() {
     if (!written_.exchange(true)) transport_->waker().wake();
 }
 
+void Network::wake() {
+    transport_->waker().wake();
+}
+
 void Network::flush() {
     flush_ = true;
     transport_->waker().wake();
@@ -106,12 +111,13 @@ void Network::run() {
     while (!stopping_) {
         auto events = transport_->poll(until_due());
         const bool links_changed = std::any_of(events.begin(), events.end(), [](const auto& event) {
-            return !std::holds_alternative<net::Message>(event);
+            return !std::holds_alternative<net::Message>(event) && !std::holds_alternative<net::Aside>(event);
         });
         for (auto& event : events) feed(std::move(event));
         take_notes();
         tick();
         more_records_ = driver_.look_at_records();
+        look_at_agreed();
         refresh(links_changed);
         report_faults();
     }
@@ -120,26 +126,32 @@ void Network::run() {
 
 milliseconds Network::until_due() const {
     if (more_records_) return milliseconds{0};
-    if (!wake_us_) return poll_ms_max;
-    const auto now = present().mono_us;
-    if (*wake_us_ <= now) return milliseconds{0};
     // Rounded up: a poll that ends too early only comes round once more, for nothing.
-    return std::min(poll_ms_max, milliseconds((*wake_us_ - now + 999) / 1000));
+    const auto until = [](std::uint64_t due_us, std::uint64_t now_us) {
+        return due_us <= now_us ? milliseconds{0} : milliseconds((due_us - now_us) / 1000 + 1);
+    };
+    const auto agreed = std::min(poll_ms_max, until(driver_.agreed().due_us(), boot_us()));
+    return wake_us_ ? std::min(agreed, until(*wake_us_, present().mono_us)) : agreed;
 }
 
 void Network::feed(net::LinkEvent&& event) {
     std::visit(
         Overloaded{[&](net::LinkUp& up) {
                        log_(LogLevel::info, "linked with " + crdt::short_name(up.peer) + " at " + up.address);
+                       driver_.agreed().linked(up.peer);
                        handle(gossip::LinkUp{up.peer, up.address});
                    },
                    [&](net::LinkDown& down) {
                        log_(LogLevel::info, "lost " + crdt::short_name(down.peer) + ": " + down.reason);
+                       driver_.agreed().unlinked(down.peer);
                        handle(gossip::LinkDown{down.peer});
                    },
                    [&](net::Heard& heard) { handle(gossip::Candidate{{heard.peer, heard.address}}); },
                    [&](net::DialFailed& failed) { handle(gossip::ConnectFailed{failed.peer}); },
-                   [&](net::Message& message) { handle(gossip::Received{message.peer, std::move(message.bytes)}); }},
+                   [&](net::Message& message) { handle(gossip::Received{message.peer, std::move(message.bytes)}); },
+                   [&](net::Aside& aside) {
+                       if (!driver_.agreed().received(aside.peer, aside.bytes)) keep_out(aside.peer), apply_blocks();
+                   }},
         event);
 }
 
@@ -186,12 +198,23 @@ void Network::perform(const gossip::Effects& effects) {
             transport_->disconnect(peer, std::string(why));
             continue;
         }
-        log_(LogLevel::warning, crdt::short_name(peer) + " breaks the protocol and is kept out for a while");
-        penalised_[peer] = net::Clock::now() + penalty_ms;
+        keep_out(peer);
         penalties = true;
     }
     if (penalties) apply_blocks();
     for (const auto& peer : effects.connect) transport_->connect(peer.node, peer.address);
+}
+
+void Network::keep_out(const net::NodeKey& peer) {
+    log_(LogLevel::warning, crdt::short_name(peer) + " breaks the protocol and is kept out for a while");
+    penalised_[peer] = net::Clock::now() + penalty_ms;
+}
+
+/// What is not taken by the link is asked again by whoever waits for it.
+void Network::look_at_agreed() {
+    auto& agreed = driver_.agreed();
+    if (agreed.due_us() <= boot_us()) agreed.tick();
+    for (const auto& [to, bytes] : agreed.take_sends()) (void)transport_->send_aside(to, bytes);
 }
 
 void Network::tick() {
@@ -231,6 +254,7 @@ void Network::farewell() {
     handle(gossip::Flush{});
     driver_.settle_store();
     handle(gossip::Tick{});
+    look_at_agreed();
     const auto queued = [&] {
         std::size_t bytes = 0;
         for (const auto& link : transport_->links()) bytes += link.bytes_queued;

@@ -17,6 +17,8 @@
 
 namespace starling::detail {
 
+class Agreement;
+
 /// What the network thread drives; called on that thread.
 class NetworkDriver {
   public:
@@ -24,6 +26,8 @@ class NetworkDriver {
     /// Effects in their order: first those of what other threads did, which left a note.
     virtual std::vector<gossip::Effects> handle(const gossip::Input& input) = 0;
     virtual gossip::Status peer_status() = 0;
+    /// What goes aside, past the peer.
+    virtual Agreement& agreed() = 0;
     /// Waits for what is on its way to the disk; the effects of that come with the next `handle`.
     virtual void settle_store() = 0;
     /// Looks at some of the membership records that came. True: there are more.
@@ -55,6 +59,8 @@ class Network {
 
     /// Own transactions are in the window, or effects are there for this thread.
     void written();
+    /// What is agreed has something to send, or is due earlier.
+    void wake();
     /// The window is to be cut now.
     void flush();
     void block(std::set<net::NodeKey> nodes);
@@ -70,6 +76,8 @@ class Network {
     void handle(const gossip::Input& input);
     void perform(const gossip::Effects& effects);
     void tick();
+    void keep_out(const net::NodeKey& peer);
+    void look_at_agreed();
     void apply_blocks();
     void refresh(bool now);
     void report_faults();

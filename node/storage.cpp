@@ -1,5 +1,7 @@
 #include "node/storage.hpp"
 
+#include <sodium.h>
+
 #include "node/convert.hpp"
 #include "node/network.hpp"
 #include "node/sealer.hpp"
@@ -33,6 +35,22 @@ std::unique_ptr<peer::Peer> open_peer(peer::Options made, store::Store& store, c
     auto peer = peer::Peer::open(std::move(made), store, present(), limits, options.opening);
     if (!peer) throw Error(error_of(peer.fault()));
     return std::move(*peer);
+}
+
+peer::Voter open_voter(const crdt::NodeKey& self, store::Store* store, bool founds, crdt::Life in_memory) {
+    if (store == nullptr) {
+        peer::Voter voter(self, in_memory);
+        if (founds && in_memory != 0) voter.found();
+        return voter;
+    }
+    const auto random = [] {
+        std::uint64_t life = 0;
+        randombytes_buf(&life, sizeof life);
+        return life;
+    };
+    auto voter = peer::Voter::open(self, *store, random, founds);
+    if (!voter) throw Error(error_of(voter.fault()));
+    return std::move(*voter);
 }
 
 void restore_store(const std::filesystem::path& backup, const std::filesystem::path& dir) {

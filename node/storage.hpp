@@ -15,6 +15,7 @@
 #include <starling/options.hpp>
 
 #include "peer/peer.hpp"
+#include "peer/voter.hpp"
 #include "store/store.hpp"
 
 namespace starling::detail {
@@ -95,6 +96,9 @@ class Storage {
 std::unique_ptr<store::Store> open_store(const std::filesystem::path& dir, bool create = true);
 /// With what the store holds. Throws the same.
 std::unique_ptr<peer::Peer> open_peer(peer::Options made, store::Store& store, const Options& options);
+/// With what the store holds of its promises; begins the role where there is none. In memory mode (no store) with this
+/// life, 0: it does not vote. `founds`: with the first record of a mesh. Throws the same.
+peer::Voter open_voter(const crdt::NodeKey& self, store::Store* store, bool founds, crdt::Life in_memory);
 /// Of projections, by name. Throws the same.
 std::map<std::string, std::string, std::less<>> stored_snapshots(store::Store& store);
 /// A backup becomes the store of a directory that has none, and is read once. Throws as Node::restore.

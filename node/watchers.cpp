@@ -148,13 +148,14 @@ void Watchers::push_overflow(const std::shared_ptr<Watcher>& watcher) {
     work_.notify_one();
 }
 
-void Watchers::post(std::function<void()> task) {
+bool Watchers::post(std::function<void()> task) {
     const std::lock_guard lock(mutex_);
-    if (tasks_ == tasks_max) return;
+    if (tasks_ == tasks_max) return false;
     ++tasks_;
     jobs_.push_back({nullptr, {}, 0, std::move(task)});
     start();
     work_.notify_one();
+    return true;
 }
 
 bool Watchers::on_watcher_thread() const {

@@ -67,8 +67,9 @@ class Watchers : public std::enable_shared_from_this<Watchers> {
 
     /// To be called under the lock of the data. O(changes · watchers).
     void happened(const Happened& what);
-    /// Runs something else on the watcher thread, in turn. Dropped when the queue holds tasks_max of them.
-    void post(std::function<void()> task);
+    /// Runs something else on the watcher thread, in turn. False where the queue holds tasks_max of them: it is
+    /// dropped.
+    bool post(std::function<void()> task);
 
     bool on_watcher_thread() const;
     /// What is queued and not begun is dropped. Idempotent; on the watcher thread itself it lets the thread go.

@@ -2,6 +2,8 @@
 #include <sqlite3.h>
 
 #include "crdt/assert.hpp"
+#include "crdt/mutant.hpp"
+#include "store/batch.hpp"
 #include "store/files.hpp"
 #include "store/store.hpp"
 
@@ -9,6 +11,10 @@ namespace starling::store {
 
 namespace {
 constexpr const char* copy_settings = "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL";
+static_assert(int(Room::agreement) == 4);
+/// Whoever promised something as a voter must not forget it, and a copy is from before what was promised since. All of
+/// it is in the file afterwards, and nothing beside it.
+constexpr const char* forget_promises = "DELETE FROM item WHERE room = 4; PRAGMA wal_checkpoint(TRUNCATE)";
 
 /// Where a copy grows before it gets its name, so that half of one is never taken for a whole.
 std::string partial_of(const std::string& path) {
@@ -45,6 +51,9 @@ Outcome<bool> Backup::step(int pages) {
     if (code == SQLITE_OK) return true;
     const auto ended = sqlite3_backup_finish(std::exchange(impl_->backup, nullptr));
     if (code != SQLITE_DONE || ended != SQLITE_OK) return impl_->into.fault();
+    if (!crdt::mutant(crdt::Mutant::copies_vote)) {
+        if (auto forgotten = impl_->into.execute(forget_promises); !forgotten) return forgotten;
+    }
     impl_->into = {};
     if (!impl_->path.empty()) {
         if (auto named = rename_new_file(partial_of(impl_->path), impl_->path); !named) return named;

@@ -64,8 +64,8 @@ struct Fold {
     Mark mark;
 };
 
-/// Whose item it is.
-enum class Room : std::uint8_t { store = 0, application = 1, membership = 2, seals = 3 };
+/// Whose item it is. What a voter promised is of one store and one life of it: no copy has it.
+enum class Room : std::uint8_t { store = 0, application = 1, membership = 2, seals = 3, agreement = 4 };
 
 /// A small thing to be kept by name; without a value it is to go.
 struct Item {

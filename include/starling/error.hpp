@@ -34,11 +34,13 @@ enum class Errc {
     store_newer = 21,          ///< a newer version of this software wrote the stored data: update needed
     file_exists = 22,          ///< a backup or a store is not written over another
     trimmed = 23,              ///< events that the cursor has not read are gone; the text names a cursor to go on from
-    not_admin = 24,            ///< only an admin of the mesh invites and revokes
+    not_admin = 24,            ///< only an admin of the mesh invites, revokes and names voters
     join_code_expired = 25,    ///< the invitation in the join code is over: ask for another
     role_forbids = 26,         ///< this node is a reader
     key_sealed = 27,           ///< the directory's keys are sealed, and not by what was given to open them
     no_such_member = 28,       ///< no node or invitation of the mesh has that key, as far as this node has heard
+    no_majority = 40,          ///< no majority of the voters answered in time; nothing was changed and will not be
+    outcome_unknown = 41,      ///< it was sent and no majority said what became of it: ask again with its ChangeId
 };
 
 /// The category of `Errc`: name "starling".

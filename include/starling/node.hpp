@@ -20,12 +20,14 @@
 #include <utility>
 #include <vector>
 
+#include <starling/agreed.hpp>
 #include <starling/changes.hpp>
 #include <starling/commit.hpp>
 #include <starling/error.hpp>
 #include <starling/events.hpp>
 #include <starling/export.hpp>
 #include <starling/handles.hpp>
+#include <starling/lock.hpp>
 #include <starling/membership.hpp>
 #include <starling/options.hpp>
 #include <starling/projection.hpp>
@@ -190,6 +192,38 @@ class STARLING_API Node {
     /// A fault switch for tests and drills: links to these nodes are cut and refused until a later call leaves them
     /// out. Takes effect within a few milliseconds.
     void block_peers(const std::set<NodeId>& nodes) const;
+
+    // -- what a majority decides: agreed.hpp, lock.hpp, docs/coordination.md
+    /// A register that all nodes agree on. Keys have 1 to `agreed_key_bytes_max` bytes.
+    template <Storable T>
+    Agreed<T> agreed(std::string key) const {
+        return {open_core(), std::move(key)};
+    }
+    /// Waits until this node has the lock. `lost` is that of the options. Throws Errc::no_majority, where nobody said
+    /// in time whose turn it is, invalid_argument, too_large, role_forbids (a reader), would_deadlock inside
+    /// `transact`, closed.
+    Lock lock(const std::string& name, std::chrono::milliseconds ttl, std::function<void()> lost = {}) const;
+    /// False where it was somebody else's turn until `wait` was over, or `stop` ended it.
+    Lock lock(const std::string& name, const LockOptions& options) const;
+    Lock lock(const std::string& name, const LockOptions& options, std::error_code& error) const;
+    /// False where it is somebody else's turn.
+    Lock try_lock(const std::string& name, std::chrono::milliseconds ttl, std::function<void()> lost = {}) const;
+    Lock try_lock(const std::string& name, const LockOptions& options) const;
+    Lock try_lock(const std::string& name, const LockOptions& options, std::error_code& error) const;
+    /// Whose turn it is: a linearizable read. Throws as `Agreed::read`.
+    LockState lock_state(const std::string& name, std::chrono::milliseconds within = decide_within) const;
+    LockState lock_state(const std::string& name, std::chrono::milliseconds within, std::error_code& error) const;
+    /// As far as this node knows. Does not wait.
+    Voters voters() const;
+    /// Changes who decides, to 1, 3, 5 or 7 linked nodes: in steps, under both majorities, one change at a time;
+    /// returns when it is complete. On Errc::no_majority it may go on when it is asked for again. A mesh begins with
+    /// its founder as the only voter; where it was founded before there were voters, or its directory was restored
+    /// before any other was named, this makes the first record, once, on the node that has the admin key. Throws
+    /// not_admin, invalid_argument (not linked, or in memory without `Options::vote_in_memory`), no_majority,
+    /// would_deadlock, closed.
+    void set_voters(const std::vector<NodeId>& nodes,
+                    std::chrono::milliseconds within = std::chrono::seconds(10)) const;
+    void set_voters(const std::vector<NodeId>& nodes, std::chrono::milliseconds within, std::error_code& error) const;
 
   private:
     explicit Node(detail::CorePtr core);

@@ -53,6 +53,11 @@ struct Options {
     /// is brought up to date by comparing states.
     std::size_t log_bytes_max = 64 * 1024 * 1024;
     std::chrono::hours log_age_max{24};
+    /// Memory mode: this node may be named a voter (`Node::set_voters`), though it forgets at its close what it
+    /// promised. With it goes its vote: named anew after an open, it is another voter. Where a majority of the voters
+    /// is closed before others are named, what was agreed on is lost, and nobody can name voters any more. For tests
+    /// and caches.
+    bool vote_in_memory = false;
     /// With a directory: writers wait while so much is written and not yet on the disk.
     std::size_t unstored_bytes_max = 16 * 1024 * 1024;
     /// Called by `Node::open` as it reads the directory's data, `done` of `of`, roughly; not where there is little.

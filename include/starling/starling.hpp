@@ -1,12 +1,14 @@
 // Starling: replicated data that works offline and converges without a leader. Include this one, start at node.hpp.
 #pragma once
 
+#include <starling/agreed.hpp>
 #include <starling/changes.hpp>
 #include <starling/codec.hpp>
 #include <starling/commit.hpp>
 #include <starling/error.hpp>
 #include <starling/events.hpp>
 #include <starling/handles.hpp>
+#include <starling/lock.hpp>
 #include <starling/node.hpp>
 #include <starling/options.hpp>
 #include <starling/projection.hpp>

@@ -32,6 +32,7 @@ struct SmallNode {
     std::unique_ptr<Transport> transport;
     std::set<NodeKey> linked;
     std::vector<Message> messages;
+    std::vector<Aside> asides = {};
     std::size_t ups = 0, downs = 0;
     std::string last_reason, last_address;
     bool orderly = true;  // LinkUp and LinkDown took turns, and messages came only between them
@@ -47,6 +48,9 @@ struct SmallNode {
             orderly = orderly && linked.erase(down->peer) == 1;
             last_reason = down->reason;
             ++downs;
+        } else if (const auto* aside = std::get_if<Aside>(&event)) {
+            orderly = orderly && linked.contains(aside->peer);
+            asides.push_back(*aside);
         } else {
             const auto& message = std::get<Message>(event);
             orderly = orderly && linked.contains(message.peer);
@@ -78,8 +82,8 @@ class SmallMesh : public Founded {
         return add(options, identity, member(identity.node_key()));
     }
     SmallNode& add(const TransportOptions& options, const Identity& identity, const Membership& own) {
-        nodes.push_back(
-            std::make_unique<SmallNode>(SmallNode{identity, open(options, identity, own), {}, {}, 0, 0, {}, {}, true}));
+        nodes.push_back(std::make_unique<SmallNode>(
+            SmallNode{identity, open(options, identity, own), {}, {}, {}, 0, 0, {}, {}, true}));
         return *nodes.back();
     }
     std::unique_ptr<Transport> open(const TransportOptions& options, const Identity& identity) const {

@@ -250,8 +250,9 @@ TEST_CASE("a member that skips the last step of the door is not heard") {
 TEST_CASE("a member that speaks outside the grammar loses its link, and only its own") {
     Town town;
     const auto& host = town.host.identity;
-    for (const Bytes& wrong : {Bytes(), Bytes(1, '\x09'), Bytes(1, char(FrameKind::hello)),
-                               Bytes(5, char(FrameKind::alive)), Bytes(9, char(FrameKind::alive))}) {
+    for (const Bytes& wrong :
+         {Bytes(), Bytes(1, '\x09'), Bytes(1, char(FrameKind::hello)), Bytes(5, char(FrameKind::alive)),
+          Bytes(9, char(FrameKind::alive)), Bytes(aside_bytes_max + 2, char(FrameKind::aside))}) {
         auto member = Identity::generate();
         const CurveEnds ends{member.curve_public(), host.curve_public()};
         Door door(town.mesh.member(member.node_key()), {member.node_key(), 1, 1});

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "net/discovery.hpp"
+#include "net/flow.hpp"
 #include "tests/net/small_mesh.hpp"
 
 namespace starling::net {
@@ -253,6 +254,30 @@ TEST_CASE("a peer that stands still is let go and comes back, and one's own stan
     CHECK(a.downs == 1);
     CHECK(a.last_reason == "the peer fell silent");
     REQUIRE(mesh.run_until([&] { return b.downs == 1 && mesh.full(); }));
+}
+
+TEST_CASE("what goes aside passes what is queued, and is dropped where a peer does not read") {
+    SmallMesh mesh;
+    auto& a = mesh.add(loopback_options());
+    auto& b = mesh.add(loopback_options());
+    REQUIRE(mesh.run_until([&] { return mesh.full(); }));
+    CHECK_FALSE(a.transport->send_aside(b.key(), Bytes(aside_bytes_max + 1, 'x')));
+    CHECK_FALSE(a.transport->send_aside(a.key(), "nobody"));
+    const Bytes chunk(512 << 10, 'c');
+    const std::size_t chunks = 40;  // more than a window
+    for (std::size_t count = 0; count < chunks; ++count) REQUIRE(a.transport->send(b.key(), chunk));
+    std::size_t taken = 0;
+    while (taken < 100 && a.transport->send_aside(b.key(), Bytes(aside_bytes_max, char(taken)))) ++taken;
+    CHECK(taken >= 5);
+    CHECK(taken <= (aside_window_bytes + chunk.size()) / aside_bytes_max + 1);
+    a.transport->check();
+    REQUIRE(mesh.run_until([&] { return b.asides.size() == taken; }));
+    CHECK(b.messages.size() < chunks);  // a window of them at most
+    REQUIRE(mesh.run_until([&] { return b.messages.size() == chunks; }));
+    CHECK(b.asides.front().bytes == Bytes(aside_bytes_max, '\0'));
+    REQUIRE(mesh.run_until([&] { return a.transport->links()[0].bytes_queued == 0; }));
+    CHECK(a.transport->send_aside(b.key(), "again"));
+    CHECK(a.downs + b.downs == 0);
 }
 
 TEST_CASE("a port that is taken, or options that make no sense, are faults") {

@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""Voters and locks on the command line: real nodes, real commands under a lock, kill -9 and cuts."""
+
+import pathlib
+import signal
+import subprocess
+import unittest
+
+from process_test import ABSENT, INPUT, NO_NODE, OK, PATIENCE, STARLING, USAGE, Nodes, run, until
+
+NO_MAJORITY, LOST = 6, 7
+NAMES = "abc"
+
+
+class Agreed(unittest.TestCase):
+    def setUp(self):
+        self.nodes = Nodes(self)
+        code = run("init", "--dir", self.nodes.dir("a")).out.strip()
+        self.home = pathlib.Path(self.nodes.home.name)
+        for name in "bc":
+            self.assertEqual(OK, run("join", code, "--dir", self.nodes.dir(name)).code)
+        self.ids = {name: self.nodes.up(name)["node"] for name in NAMES}
+        for name in NAMES:
+            self.assertTrue(self.nodes.linked(name, 2))
+
+    def three(self):
+        ran = self.nodes.run("a", "voters", "set", *(self.ids[name][:8] for name in NAMES))
+        self.assertEqual(OK, ran.code, ran.err)
+        for name in NAMES:
+            self.assertTrue(until(lambda name=name: len(self.nodes.json(name, "voters")["voters"]) == 3))
+
+    def lock(self, name, *command, options=("--ttl", "2s")):
+        return subprocess.Popen([STARLING, "lock", "press", *options, "--dir", self.nodes.dir(name), "--", *command],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+
+    def ended(self, process):
+        out, err = process.communicate(timeout=PATIENCE)
+        return process.returncode, out, err
+
+    def test_voters(self):
+        first = self.nodes.json("b", "voters")
+        self.assertEqual([self.ids["a"]], [voter["node"] for voter in first["voters"]])
+        self.assertFalse(first["votes"])
+        self.assertIn("this node", self.nodes.run("a", "voters").out)
+        self.three()
+        seen = self.nodes.json("c", "voters")
+        self.assertTrue(seen["votes"])
+        self.assertEqual(sorted(self.ids.values()), [voter["node"] for voter in seen["voters"]])
+        for wrong, code in ((["zzzz"], INPUT), ([self.ids["a"], self.ids["b"]], INPUT), ([], USAGE)):
+            ran = self.nodes.run("a", "voters", "set", *wrong)
+            self.assertEqual(code, ran.code, ran.err)
+            self.assertRegex(ran.err, r"\Astarling: [^\n]+\n\Z")
+        self.assertEqual(INPUT, self.nodes.run("b", "voters", "set", self.ids["b"]).code)  # no admin
+        self.assertEqual(NO_NODE, run("voters", "--dir", self.nodes.dir("nobody")).code)
+
+    def test_a_command_has_a_token_that_grows_and_its_exit_code_is_passed_on(self):
+        self.three()
+        tokens = []
+        for name in "abca":
+            code, out, err = self.ended(self.lock(name, "sh", "-c", "echo $STARLING_TOKEN; exit 3"))
+            self.assertEqual((3, ""), (code, err))
+            tokens.append(int(out))
+        self.assertEqual(sorted(set(tokens)), tokens)
+        self.assertEqual(128 + signal.SIGKILL, self.ended(self.lock("a", "sh", "-c", "kill -9 $$"))[0])
+        code, _, err = self.ended(self.lock("a", "/nowhere/nothing"))
+        self.assertEqual(127, code)
+        self.assertIn("cannot run", err)
+        self.assertEqual(USAGE, self.nodes.run("a", "lock", "press").code)
+        self.assertEqual(INPUT, self.ended(self.lock("a", "true", options=("--ttl", "1ms")))[0])
+        self.assertEqual(NO_NODE, run("lock", "press", "--dir", self.nodes.dir("nobody"), "--", "true").code)
+
+    def test_commands_of_all_nodes_exclude_each_other(self):
+        self.three()
+        file = self.home / "count"
+        file.write_text("0")
+        # Reads, waits and writes back: whoever comes between loses a count.
+        step = f'n=$(cat {file}); sleep 0.05; echo $((n + 1)) > {file}'
+        running = [self.lock(name, "sh", "-c", step, options=("--ttl", "30s")) for name in NAMES * 4]
+        for process in running:
+            self.assertEqual((0, "", ""), self.ended(process))
+        self.assertEqual(len(running), int(file.read_text()))
+
+    def test_somebody_elses_turn(self):
+        self.three()
+        begun = self.home / "begun"
+        holder = self.lock("a", "sh", "-c", f"touch {begun}; sleep 60", options=("--ttl", "30s"))
+        self.assertTrue(until(begun.exists))
+        self.assertEqual(ABSENT, self.ended(self.lock("b", "true", options=("--wait", "0s")))[0])
+        self.assertEqual(ABSENT, self.ended(self.lock("b", "true", options=("--wait", "1s")))[0])
+        waits = self.lock("b", "echo", "mine")
+        holder.terminate()  # goes on to the command
+        self.assertEqual(128 + signal.SIGTERM, self.ended(holder)[0])
+        self.assertEqual((0, "mine\n", ""), self.ended(waits))
+        # Killed, the command goes with it, and the node gives the lock up since the connection is gone.
+        holder = self.lock("c", "sh", "-c", f"echo $$ > {begun}; exec sleep 60", options=("--ttl", "60s"))
+        self.assertTrue(until(lambda: begun.read_text().strip()))
+        child = int(begun.read_text())
+        holder.kill()
+        self.ended(holder)
+        self.assertEqual((0, "", ""), self.ended(self.lock("a", "true")))
+        self.assertTrue(until(lambda: not pathlib.Path(f"/proc/{child}").exists()))
+
+    def test_the_command_is_ended_when_the_lock_is_lost(self):
+        self.three()
+        begun = self.home / "begun"
+        holder = self.lock("a", "sh", "-c", f"trap 'echo told; exit 0' TERM; touch {begun}; while :; do sleep 0.1; done")
+        self.assertTrue(until(begun.exists))
+        self.nodes.run("a", "fault", "block", self.ids["b"], self.ids["c"])
+        code, out, err = self.ended(holder)
+        self.assertEqual((LOST, "told\n"), (code, out))
+        self.assertRegex(err, r"starling: [^\n]+lost[^\n]+\n\Z")
+        self.assertEqual((0, "", ""), self.ended(self.lock("b", "true")))  # the majority goes on
+        code, _, err = self.ended(self.lock("a", "true", options=("--wait", "500ms")))
+        self.assertEqual(NO_MAJORITY, code, err)
+        self.assertRegex(err, r"\Astarling: [^\n]+\n\Z")
+        self.nodes.run("a", "fault", "unblock")
+        self.assertEqual((0, "", ""), self.ended(self.lock("a", "true")))
+        # One that hears nothing of it is killed; and the end of the node is the end of its locks.
+        begun.unlink()
+        holder = self.lock("a", "sh", "-c", f"trap '' TERM; touch {begun}; while :; do sleep 0.1; done")
+        self.assertTrue(until(begun.exists))
+        self.nodes.kill("a")
+        self.assertEqual(LOST, self.ended(holder)[0])
+
+    def test_a_killed_voter_is_missed_by_nobody_and_remembers(self):
+        self.three()
+        tokens = []
+
+        def turn(name):
+            code, out, err = self.ended(self.lock(name, "sh", "-c", "echo $STARLING_TOKEN"))
+            self.assertEqual((0, ""), (code, err))
+            tokens.append(int(out))
+
+        turn("a")
+        self.nodes.kill("c")
+        turn("b")
+        self.nodes.up("c")
+        self.assertTrue(until(lambda: self.nodes.json("c", "voters")["votes"]))
+        self.nodes.kill("a")
+        self.assertTrue(self.nodes.linked("c", 1))
+        turn("c")  # with b: a majority of which one was dead meanwhile
+        self.nodes.kill("b")
+        code, _, err = self.ended(self.lock("c", "true", options=("--wait", "500ms")))
+        self.assertEqual(NO_MAJORITY, code, err)
+        self.assertRegex(err, r"\Astarling: [^\n]+\n\Z")
+        self.assertEqual(sorted(set(tokens)), tokens)
+
+
+if __name__ == "__main__":
+    unittest.main()
