@@ -207,7 +207,7 @@ bool Agreement::share_records() {
         proposer_ = std::make_unique<agree::Proposer>(proposing_, *known, agree::ProposerLimits{}, hooks_.random);
     } else if (known && proposer_->record().epoch < known->epoch) {
         proposer_->adopt(*known, boot_us());
-    } else if (proposer_ && known->epoch < proposer_->record().epoch) {
+    } else if (proposer_ && (!known || known->epoch < proposer_->record().epoch)) {
         voter_.install(proposer_->record());
     } else {
         return false;
