@@ -119,6 +119,7 @@ const char* code_of(Errc error) {
         case Errc::not_admin:
         case Errc::no_such_member:
         case Errc::role_forbids:
+        case Errc::fenced:
             return error_code::refused;
         case Errc::no_majority:
         case Errc::outcome_unknown:

@@ -22,11 +22,13 @@ crdt::Bytes agreed_register(const std::string& key) {
         throw Error(Errc::invalid_argument, "the key of a register has 1 to 254 bytes");
     return "r/" + key;
 }
-crdt::Bytes lock_register(const std::string& name) {
+crdt::Bytes turn_register(const char* prefix, const std::string& name) {
     if (name.empty() || name.size() > lock_name_bytes_max)
         throw Error(Errc::invalid_argument, "the name of a lock has 1 to 254 bytes");
-    return "l/" + name;
+    return prefix + name;
 }
+constexpr const char* lock_prefix = "l/";
+constexpr const char* election_prefix = "e/";
 
 void require_may_change(const detail::Core& core) {
     if (detail::inside_transaction()) throw Error(Errc::would_deadlock);
@@ -46,12 +48,25 @@ agree::LockWish wish_of(const LockOptions& options, bool once) {
     return wish;
 }
 
-Lock acquired(const detail::CorePtr& core, const std::string& name, const LockOptions& options, bool once) {
+Lock acquired(const detail::CorePtr& core, const crdt::Bytes& key, const LockOptions& options, bool once) {
     require_may_change(*core);
-    auto hold = core->agreement().acquire(lock_register(name), wish_of(options, once), options.wait, options);
+    auto hold = core->agreement().acquire(key, wish_of(options, once), options.wait, options);
     if (!hold) return {};
     const auto token = hold->token;
     return {core, std::move(hold), token};
+}
+
+LockState state_of(detail::Core& core, const crdt::Bytes& key, std::chrono::milliseconds within) {
+    if (detail::inside_transaction()) throw Error(Errc::would_deadlock);
+    const auto result = core.agreement().run(key, {}, within, nullptr);
+    const auto record = agree::decode_lock(result.value);
+    if (!record) throw Error(Errc::invalid_argument, "what is under the lock's name is no lock");
+    LockState state;
+    state.token = record->token;
+    if (record->holder) state.holder = detail::to_public(record->holder->claim.replica.node);
+    state.note = record->note;
+    state.waiting = record->waiting.size();
+    return state;
 }
 
 template <class Call>
@@ -128,7 +143,7 @@ Lock Node::lock(const std::string& name, std::chrono::milliseconds ttl, std::fun
 }
 
 Lock Node::lock(const std::string& name, const LockOptions& options) const {
-    return acquired(open_core(), name, options, false);
+    return acquired(open_core(), turn_register(lock_prefix, name), options, false);
 }
 
 Lock Node::lock(const std::string& name, const LockOptions& options, std::error_code& error) const {
@@ -140,7 +155,7 @@ Lock Node::try_lock(const std::string& name, std::chrono::milliseconds ttl, std:
 }
 
 Lock Node::try_lock(const std::string& name, const LockOptions& options) const {
-    return acquired(open_core(), name, options, true);
+    return acquired(open_core(), turn_register(lock_prefix, name), options, true);
 }
 
 Lock Node::try_lock(const std::string& name, const LockOptions& options, std::error_code& error) const {
@@ -148,20 +163,32 @@ Lock Node::try_lock(const std::string& name, const LockOptions& options, std::er
 }
 
 LockState Node::lock_state(const std::string& name, std::chrono::milliseconds within) const {
-    if (detail::inside_transaction()) throw Error(Errc::would_deadlock);
-    const auto result = open_core()->agreement().run(lock_register(name), {}, within, nullptr);
-    const auto record = agree::decode_lock(result.value);
-    if (!record) throw Error(Errc::invalid_argument, "what is under the lock's name is no lock");
-    LockState state;
-    state.token = record->token;
-    if (record->holder) state.holder = detail::to_public(record->holder->claim.replica.node);
-    state.note = record->note;
-    state.waiting = record->waiting.size();
-    return state;
+    return state_of(*open_core(), turn_register(lock_prefix, name), within);
 }
 
 LockState Node::lock_state(const std::string& name, std::chrono::milliseconds within, std::error_code& error) const {
     return or_error(error, [&] { return lock_state(name, within); });
+}
+
+// -- elections
+
+Election::Election(std::shared_ptr<detail::Core> core, std::string role, std::chrono::milliseconds ttl)
+    : core_(std::move(core)), role_(std::move(role)), ttl_(ttl) {}
+
+Lock Election::campaign(std::string note, std::function<void()> lost) const {
+    LockOptions options;
+    options.note = std::move(note);
+    options.lost = std::move(lost);
+    return campaign(std::move(options));
+}
+
+Lock Election::campaign(LockOptions options) const {
+    options.ttl = ttl_;
+    return acquired(core_, turn_register(election_prefix, role_), options, false);
+}
+
+LockState Election::leader(std::chrono::milliseconds within) const {
+    return state_of(*core_, turn_register(election_prefix, role_), within);
 }
 
 // -- voters

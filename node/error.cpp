@@ -67,6 +67,8 @@ class Category final : public std::error_category {
                 return "no majority of the voters answered in time; nothing was changed";
             case Errc::outcome_unknown:
                 return "no majority of the voters said what became of it";
+            case Errc::fenced:
+                return "a higher token has written there";
             case Errc::trimmed:
                 return "events that were not read are gone";
         }

@@ -30,6 +30,10 @@ bool overflows(crdt::Transaction& tx, const std::string& key, std::int64_t amoun
 
 }  // namespace
 
+void Tx::fail(const Error& why) {
+    inner_.fail(why);
+}
+
 void Tx::add(const Counter& counter, std::int64_t amount) {
     if (counter.core_.get() != &inner_.core) inner_.fail(Error(Errc::wrong_node));
     inner_.fail_if_faulty();

@@ -41,6 +41,7 @@ enum class Errc {
     no_such_member = 28,       ///< no node or invitation of the mesh has that key, as far as this node has heard
     no_majority = 40,          ///< no majority of the voters answered in time; nothing was changed and will not be
     outcome_unknown = 41,      ///< it was sent and no majority said what became of it: ask again with its ChangeId
+    fenced = 42,               ///< a write under a higher fencing token is there; nothing was written
 };
 
 /// The category of `Errc`: name "starling".

@@ -43,7 +43,15 @@ struct RawJournalEntry {
     std::string value;
 };
 
+/// What a field of a fenced map holds: without a value it was erased.
+struct Fenced {
+    std::uint64_t token = 0;
+    std::optional<std::string> value;
+};
+
 }  // namespace detail
+
+class Tx;
 
 /// What all handles share. Bytes in here are MessagePack items; the typed handles are for use.
 class STARLING_API Handle {
@@ -67,6 +75,10 @@ class STARLING_API Handle {
     std::vector<std::string> read_values() const;
     std::vector<detail::RawJournalEntry> read_journal(const Version& since) const;
     Commit write(detail::Operation operation, std::string_view field, std::string value) const;
+    std::optional<detail::Fenced> read_fenced(std::string_view field) const;
+    Commit write_fenced(std::uint64_t token, std::string_view field, const std::optional<std::string>& value) const;
+    void write_fenced(Tx& tx, std::uint64_t token, std::string_view field,
+                      const std::optional<std::string>& value) const;
     Commit trim_events(std::size_t keep, std::chrono::microseconds age) const;
     Commit write_events(std::optional<std::string_view> once, const std::vector<std::string>& values) const;
     const detail::CorePtr& core_pointer() const { return core_; }

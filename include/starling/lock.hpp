@@ -83,6 +83,25 @@ struct LockState {
     std::size_t waiting = 0;  ///< in line
 };
 
+/// A role that one node has at a time: a lock whose note says what others should know of its holder, and whose token is
+/// the number of its term. Everything that is said of locks holds. A handle, cheap to copy; thread-safe.
+class STARLING_API Election {
+  public:
+    Election(std::shared_ptr<detail::Core> core, std::string role, std::chrono::milliseconds ttl);
+    /// Waits until this node is elected; its term lasts as long as what is returned: `held` asks, `token` numbers it,
+    /// `release` resigns. Throws as `Node::lock`.
+    Lock campaign(std::string note = {}, std::function<void()> lost = {}) const;
+    /// With the time to wait and the rest of what a lock can be told; `options.ttl` is that of the election.
+    Lock campaign(LockOptions options) const;
+    /// Who leads, by a linearizable read: `holder` and `note`. Throws as `Agreed::read`.
+    LockState leader(std::chrono::milliseconds within = std::chrono::milliseconds(2'000)) const;
+
+  private:
+    std::shared_ptr<detail::Core> core_;
+    std::string role_;
+    std::chrono::milliseconds ttl_;
+};
+
 /// What a resource does that checks tokens: it refuses whoever comes with a lower one than it has seen. Keep the
 /// highest with the resource, in the same transaction as what is written. Thread-safe.
 class TokenGate {

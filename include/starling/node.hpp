@@ -26,6 +26,7 @@
 #include <starling/error.hpp>
 #include <starling/events.hpp>
 #include <starling/export.hpp>
+#include <starling/fenced.hpp>
 #include <starling/handles.hpp>
 #include <starling/lock.hpp>
 #include <starling/membership.hpp>
@@ -210,6 +211,15 @@ class STARLING_API Node {
     Lock try_lock(const std::string& name, std::chrono::milliseconds ttl, std::function<void()> lost = {}) const;
     Lock try_lock(const std::string& name, const LockOptions& options) const;
     Lock try_lock(const std::string& name, const LockOptions& options, std::error_code& error) const;
+    /// A map whose writes name a lock's token: fenced.hpp. Converges, and waits for nobody.
+    template <Field K, Storable V>
+    FencedMap<K, V> fenced_map(std::string key) const {
+        return {handle_core(key), std::move(key)};
+    }
+    /// Who leads is who has the role; `ttl` as of locks.
+    Election election(std::string role, std::chrono::milliseconds ttl = std::chrono::seconds(10)) const {
+        return {open_core(), std::move(role), ttl};
+    }
     /// Whose turn it is: a linearizable read. Throws as `Agreed::read`.
     LockState lock_state(const std::string& name, std::chrono::milliseconds within = decide_within) const;
     LockState lock_state(const std::string& name, std::chrono::milliseconds within, std::error_code& error) const;

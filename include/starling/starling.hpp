@@ -7,6 +7,7 @@
 #include <starling/commit.hpp>
 #include <starling/error.hpp>
 #include <starling/events.hpp>
+#include <starling/fenced.hpp>
 #include <starling/handles.hpp>
 #include <starling/lock.hpp>
 #include <starling/node.hpp>

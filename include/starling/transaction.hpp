@@ -101,6 +101,7 @@ class STARLING_API Tx {
     friend class Handle;
     struct Inner;
     explicit Tx(Inner& inner) : inner_(inner) {}
+    [[noreturn]] void fail(const Error& why);
     bool trim_some(const Handle& journal, std::size_t keep, std::chrono::microseconds age);
     void apply(const Handle& handle, detail::Operation operation, std::string_view field, std::string value);
     bool append_events(const Handle& journal, std::optional<std::string_view> once,

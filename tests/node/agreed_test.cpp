@@ -381,6 +381,26 @@ TEST_CASE(
     CHECK(node.agreed<int>("n").read(patience) == 1);
 }
 
+TEST_CASE("an election has one leader, with a note and a term, until it resigns or dies") {
+    Town town(3);
+    town.vote(3);
+    const auto at = [&](std::size_t i) { return town.nodes[i].election("leader", 2s); };
+    CHECK_FALSE(at(0).leader(patience).holder);
+    auto first = at(0).campaign("zero");
+    const auto term = first.token();
+    CHECK(at(1).leader(patience).holder == town.nodes[0].id());
+    CHECK(at(1).leader(patience).note == "zero");
+    CHECK(town.nodes[0].lock("leader", patience));  // locks and roles do not share names
+    first.release();
+    const auto second = at(2).campaign("two");
+    CHECK(second.token() > term);
+    CHECK(at(0).leader(patience).note == "two");
+    town.nodes[2].block_peers({town.nodes[0].id(), town.nodes[1].id()});  // as good as dead to the others
+    const auto third = at(1).campaign();
+    CHECK(third.token() > second.token());
+    CHECK_FALSE(second.held());
+}
+
 TEST_CASE("calls in the wrong place, and functions that throw") {
     const testing::TemporaryDirectory scratch;
     auto node = Node::open(in(scratch / "d"));
