@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "crdt/codec.hpp"
+#include "crdt/transaction.hpp"
 #include "net/mesh_record.hpp"
 #include "node/mesh_book.hpp"
 #include "tests/node/pair.hpp"
@@ -75,7 +76,6 @@ TEST_CASE("that it is a member a node writes once, not with every open") {
     {
         const auto node = Node::open(in(dir.path / "a"));
         CHECK(node.version() == first);
-        const auto code = node.invite({.role = Role::keeper});
     }
     const auto node = Node::open(in(dir.path / "a"));
     CHECK(node.version() == first);
