@@ -276,7 +276,7 @@ gossip::Status Core::peer_status() {
 void Core::delivered(const gossip::Delivered& delivered, const gossip::Now& now) {
     if (delivered.written_here) return;  // the watchers were told when it was written
     const auto& origin = delivered.origin;
-    if (touch_records(delivered.changes)) book_.note(peer_->state(), origin);
+    if (touch_records(delivered.changes)) origin ? book_.note(peer_->state(), *origin) : book_.note(peer_->state());
     watchers_->happened(
         {peer_->state(), delivered.changes, origin ? std::optional(to_public(origin->node)) : std::nullopt, false});
     const auto seen = origin ? peer_->state().seen(*origin) : 0;

@@ -37,24 +37,32 @@ net::Bytes value_of_record(net::BytesView record) {
     return out.take();
 }
 
-void MeshBook::note_life(const crdt::State& state, const crdt::Origin& origin) {
-    auto& noted = noted_[origin.id];
-    if (noted == origin.seen) return;
-    origin.live.each(noted + 1, origin.seen, [&](crdt::Seq seq, crdt::Handle handle) {
-        if (!is_record(state.at(handle).slot())) return;
-        const auto at = wrong_.find(origin.id.node);
-        waiting_.emplace(at == wrong_.end() ? 0 : at->second, crdt::Dot{origin.id, seq});
-    });
-    noted = origin.seen;
+void MeshBook::wait_for(const crdt::ReplicaId& life, crdt::Seq seq) {
+    const auto at = wrong_.find(life.node);
+    waiting_.emplace(at == wrong_.end() ? 0 : at->second, crdt::Dot{life, seq});
 }
 
-void MeshBook::note(const crdt::State& state, const std::optional<crdt::ReplicaId>& of) {
+void MeshBook::note(const crdt::State& state) {
     const std::lock_guard lock(mutex_);
-    if (!of) {
-        state.each_origin([&](const crdt::Origin& origin) { note_life(state, origin); });
-    } else if (const auto* origin = state.origin(*of)) {
-        note_life(state, *origin);
-    }
+    state.each_field(crdt::Type::map, net::mesh_records_key, [&](const auto&, const crdt::SlotEntries& entries) {
+        for (const auto* entry : entries) {
+            const auto noted = noted_.find(entry->origin->id);
+            if (noted == noted_.end() || noted->second < entry->seq) wait_for(entry->origin->id, entry->seq);
+        }
+    });
+    state.each_origin([&](const crdt::Origin& origin) { noted_[origin.id] = origin.seen; });
+}
+
+void MeshBook::note(const crdt::State& state, const crdt::ReplicaId& life) {
+    const std::lock_guard lock(mutex_);
+    const auto* origin = state.origin(life);
+    if (origin == nullptr) return;
+    auto& noted = noted_[life];
+    if (noted == origin->seen) return;
+    origin->live.each(noted + 1, origin->seen, [&](crdt::Seq seq, crdt::Handle handle) {
+        if (is_record(state.at(handle).slot())) wait_for(life, seq);
+    });
+    noted = origin->seen;
 }
 
 bool MeshBook::waits() const {

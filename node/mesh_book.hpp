@@ -6,7 +6,6 @@
 
 #include <map>
 #include <mutex>
-#include <optional>
 #include <set>
 #include <vector>
 
@@ -32,8 +31,10 @@ class MeshBook {
     explicit MeshBook(const net::Trust& trust) : trust_(trust), roster_(trust) {}
 
     // -- under the lock of the data
-    /// What came since it was noted last, of one life or of all. O(entries that came).
-    void note(const crdt::State& state, const std::optional<crdt::ReplicaId>& origin = {});
+    /// What came since it was noted last. O(records + lives).
+    void note(const crdt::State& state);
+    /// The same of one life. O(its entries that came).
+    void note(const crdt::State& state, const crdt::ReplicaId& life);
     /// What is to be looked at next: first of those whose writers wrote the least nonsense.
     std::vector<Entry> next(const crdt::State& state);
     bool waits() const;
@@ -49,7 +50,7 @@ class MeshBook {
     }
 
   private:
-    void note_life(const crdt::State& state, const crdt::Origin& origin);
+    void wait_for(const crdt::ReplicaId& life, crdt::Seq seq);
 
     const net::Trust trust_;
     mutable std::mutex mutex_;  // guards what follows
