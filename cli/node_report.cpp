@@ -153,6 +153,7 @@ Json report(const Status& status) {
               {"expires_s", status.standing.expires_s},
               {"revoked", revoked_name(status.revoked)},
               {"mesh", status.mesh_id},
+              {"secret_epoch", status.secret_epoch},
               {"port", status.port},
               {"addresses", status.addresses},
               {"version", status.version.to_string()},

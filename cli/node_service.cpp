@@ -157,6 +157,11 @@ Json NodeService::dispatch(const std::string& op, const Json& request, ClientSes
     if (op == "mesh_members") return mesh_members(node_);
     if (op == "invite") return invite(node_, request);
     if (op == "revoke") return revoke(node_, request);
+    if (op == "rotate") {
+        Json answer = ok_answer();
+        answer["secret_epoch"] = node_.rotate();
+        return answer;
+    }
     if (op == "voters") return agreed_.voters();
     if (op == "set_voters") return agreed_.set_voters(request, session);
     if (op == "lock") return agreed_.lock(request, session);

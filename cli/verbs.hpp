@@ -23,7 +23,7 @@ struct Invocation {
 /// Adds a subcommand with --dir and --json.
 CLI::App& add_verb(CLI::App& app, Invocation& invocation, const std::string& name, const std::string& what);
 
-void add_member_verbs(CLI::App& app, Invocation& invocation);  ///< init, join, invite, revoke
+void add_member_verbs(CLI::App& app, Invocation& invocation);  ///< init, join, invite, revoke, rotate
 void add_mesh_verbs(CLI::App& app,
                     Invocation& invocation);                ///< up, stop, peers, status, doctor, wait, fault
 void add_map_verbs(CLI::App& app, Invocation& invocation);  ///< put, get, erase, import

@@ -110,6 +110,18 @@ void add_revoke(CLI::App& app, Invocation& invocation) {
     });
 }
 
+void add_rotate(CLI::App& app, Invocation& invocation) {
+    CLI::App& verb = add_verb(app, invocation, "rotate",
+                              "Give the mesh a new secret, which those who were put out do not learn; admins can");
+    verb.callback([&invocation] {
+        invocation.run = [&invocation] {
+            return ask(invocation, {{"op", "rotate"}}, [](const Json& answer) {
+                std::cout << "the mesh's secret is number " << answer["secret_epoch"] << " now\n";
+            });
+        };
+    });
+}
+
 }  // namespace
 
 /// "4f02ab…  admin  this node", one a line.
@@ -144,6 +156,7 @@ void add_member_verbs(CLI::App& app, Invocation& invocation) {
     });
     add_invite(app, invocation);
     add_revoke(app, invocation);
+    add_rotate(app, invocation);
 }
 
 }  // namespace starling::cli

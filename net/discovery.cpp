@@ -66,9 +66,9 @@ void Discovery::set_links(std::size_t count, Clock::time_point now) {
     links_ = count;
 }
 
-SealedBeacon Discovery::next_beacon(bool asks) {
+SealedBeacon Discovery::next_beacon(bool asks, std::size_t secret) {
     stamp_us_ = std::max(stamp_us_ + 1, wall_us());
-    return seal(Beacon{settings_.node, settings_.boot, stamp_us_, settings_.port, asks}, settings_.beacon_key);
+    return seal(Beacon{settings_.node, settings_.boot, stamp_us_, settings_.port, asks}, settings_.beacon_keys[secret]);
 }
 
 void Discovery::look_at_cards(Clock::time_point now) {
@@ -129,8 +129,11 @@ void Discovery::probe(Clock::time_point now, const std::function<bool(const Node
         peer.next_probe = now + jittered(done ? probe_ms_max : peer.interval);
         if (done) continue;
         resolve(peer, now);
+        const auto earlier = settings_.beacon_keys.size() - 1;
+        const bool use_earlier = earlier > 0 && peer.probes % earlier_every == earlier_every - 1;
+        const auto secret = use_earlier ? 1 + peer.probes / earlier_every % earlier : 0;
         ++peer.probes;
-        for (const auto& address : peer.addresses) sockets_->send(next_beacon(true), address);
+        for (const auto& address : peer.addresses) sockets_->send(next_beacon(true, secret), address);
     }
 }
 
@@ -167,7 +170,10 @@ std::vector<HeardBeacon> Discovery::listen() {
     std::vector<HeardBeacon> heard;
     BeaconSockets::Datagram datagram;
     for (std::size_t count = 0; count < datagrams_per_poll_max && sockets_->receive(datagram); ++count) {
-        auto beacon = unseal(BytesView(datagram.bytes.data(), datagram.size), settings_.beacon_key);
+        std::optional<Beacon> beacon;
+        std::size_t secret = 0;
+        for (; !beacon && secret < settings_.beacon_keys.size(); ++secret)
+            beacon = unseal(BytesView(datagram.bytes.data(), datagram.size), settings_.beacon_keys[secret]);
         auto* card = on(datagram.card);
         if (!beacon) {
             ++ignored_;
@@ -188,7 +194,7 @@ std::vector<HeardBeacon> Discovery::listen() {
             listens = datagram.from;
             peer.node = beacon->node;
         }
-        heard.push_back({*beacon, datagram.from, listens.text()});
+        heard.push_back({*beacon, datagram.from, listens.text(), secret - 1});
     }
     return heard;
 }
@@ -200,14 +206,14 @@ std::vector<HeardBeacon> Discovery::pump(Clock::time_point now, const std::funct
     return listen();
 }
 
-void Discovery::answer(const SocketAddress& to, Clock::time_point now) {
+void Discovery::answer(const SocketAddress& to, std::size_t secret, Clock::time_point now) {
     if (now - answers_since_ >= std::chrono::seconds(1)) {
         answers_since_ = now;
         answers_ = 0;
     }
     if (answers_ == answers_per_second_max) return;
     ++answers_;
-    sockets_->send(next_beacon(false), to);
+    sockets_->send(next_beacon(false, secret), to);
 }
 
 Clock::time_point Discovery::due_at() const {

@@ -33,12 +33,14 @@ constexpr Milliseconds linked_interval_ms{5000};
 constexpr Milliseconds cards_interval_ms{2000};
 constexpr Milliseconds probe_ms_min{200};
 constexpr Milliseconds probe_ms_max{5000};
+constexpr unsigned earlier_every = 4;  // so many probes, one is under an earlier secret: who was away knows no other
 constexpr Milliseconds resolve_again_ms{30000};  // names: the address may have changed
 
 struct HeardBeacon {
     Beacon beacon;
     SocketAddress source;  ///< where to answer
     std::string address;   ///< where, by this beacon, the node listens
+    std::size_t secret;    ///< place of the mesh secret that it was sealed under among those known; 0: the newest
 };
 
 /// Owned by one thread; nothing blocks. Invariant: memory does not depend on what strangers send.
@@ -47,7 +49,7 @@ class Discovery {
     struct Settings {
         NodeKey node{};
         BootId boot = 0;
-        Secret<32> beacon_key;
+        std::vector<Secret<32>> beacon_keys;  // the newest first, at least one
         bool beacons = true;
         std::string listen_address;
         std::uint16_t port = 0;
@@ -61,7 +63,9 @@ class Discovery {
     /// Reads what came in and sends what is due. `linked` tells whether a node needs no probing.
     std::vector<HeardBeacon> pump(Clock::time_point now, const std::function<bool(const NodeKey&)>& linked);
     /// Sends one beacon to where another came from; at most answers_per_second_max, the rest is not sent.
-    void answer(const SocketAddress& to, Clock::time_point now);
+    /// Under the secret of that place: who asks may know no newer one.
+    void answer(const SocketAddress& to, std::size_t secret, Clock::time_point now);
+    void set_beacon_keys(std::vector<Secret<32>> keys) { settings_.beacon_keys = std::move(keys); }
     /// How many peers are linked; the loss of the last one makes it speak often for a while.
     void set_links(std::size_t count, Clock::time_point now);
     /// Speak often for a while: something changed.
@@ -86,7 +90,7 @@ class Discovery {
         bool numeric = false;
     };
     Discovery(const Settings& settings, std::unique_ptr<BeaconSockets> sockets, Clock::time_point now);
-    SealedBeacon next_beacon(bool asks);
+    SealedBeacon next_beacon(bool asks, std::size_t secret = 0);
     void look_at_cards(Clock::time_point now);
     void speak(Clock::time_point now);
     void probe(Clock::time_point now, const std::function<bool(const NodeKey&)>& linked);

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <variant>
+#include <vector>
 
 #include "net/beacon.hpp"
 #include "net/mesh.hpp"
@@ -16,7 +17,7 @@
 
 namespace starling::net {
 
-constexpr std::uint8_t door_version = 2;
+constexpr std::uint8_t door_version = 3;
 constexpr std::size_t door_frame_bytes_max = 1024;  // of any later version as well
 
 /// The first byte of every frame.
@@ -35,13 +36,14 @@ struct Guest {
     Introduction introduction;
     Standing standing;
     Chain chain;
+    Secret<32> key;  ///< the door key that both know: of the acceptor's secrets the newest that the dialler knows too
 };
 
-/// Without the chain.
-constexpr std::size_t hello_bytes = 1 + 1 + 16 + 32 + 8 + 2 + 8 + 16 + 32;
+/// Without the chain; HELLO with one tag, and it has one for each secret that the dialler knows.
+constexpr std::size_t hello_bytes = 1 + 1 + 16 + 32 + 8 + 2 + 8 + 16 + 1 + 32;
 constexpr std::size_t welcome_bytes = 1 + 1 + 32 + 8 + 2 + 8 + 16 + 32;
 constexpr std::size_t ready_bytes = 1 + 1 + 32;
-static_assert(hello_bytes + chain_bytes_max <= door_frame_bytes_max);
+static_assert(hello_bytes + (secrets_kept_max - 1) * 32 + chain_bytes_max <= door_frame_bytes_max);
 
 /// Both ends of one connection, as CURVE showed them.
 struct CurveEnds {
@@ -53,11 +55,16 @@ struct CurveEnds {
 class Door {
   public:
     Door(const Membership& own, const Introduction& self)
-        : trust_(own.mesh.trust()), key_(own.mesh.door_key()), chain_(encode_chain(own.chain)), self_(self) {}
+        : trust_(own.mesh.trust()), chain_(encode_chain(own.chain)), self_(self) {
+        set_secrets(own.mesh);
+    }
+    /// Of the same mesh.
+    void set_secrets(const MeshSecret& mesh);
 
     Bytes hello(const CurveEnds& ends, std::uint64_t wall_ms) const;
-    Bytes welcome(const CurveEnds& ends, BytesView hello, std::uint64_t wall_ms) const;
-    Bytes ready(const CurveEnds& ends, BytesView hello, BytesView welcome) const;
+    /// `key`: the guest's, here and below.
+    Bytes welcome(const Secret<32>& key, const CurveEnds& ends, BytesView hello, std::uint64_t wall_ms) const;
+    static Bytes ready(const Secret<32>& key, const CurveEnds& ends, BytesView hello, BytesView welcome);
 
     /// Who is at the door, or why they are refused. The tag is checked before anything costly; the chain takes some
     /// 60 µs a certificate. `now_s` is wall-clock time since 1970, against which certificates end.
@@ -65,16 +72,18 @@ class Door {
     std::variant<Guest, DoorRefusal> check_welcome(const CurveEnds& ends, BytesView hello, BytesView frame,
                                                    std::uint64_t now_s) const;
     /// What a dialler is told whose chain was revoked: any member can say so of anybody, so it is a hint.
-    Bytes revoked(const CurveEnds& ends, BytesView hello) const;
+    static Bytes revoked(const Secret<32>& key, const CurveEnds& ends, BytesView hello);
     bool check_revoked(const CurveEnds& ends, BytesView hello, BytesView frame) const;
-    bool check_ready(const CurveEnds& ends, BytesView hello, BytesView welcome, BytesView frame) const;
+    static bool check_ready(const Secret<32>& key, const CurveEnds& ends, BytesView hello, BytesView welcome,
+                            BytesView frame);
 
   private:
     Bytes introduction(std::uint64_t wall_ms) const;
-    std::variant<Guest, DoorRefusal> checked(BytesView part, const CurveKey& shown, std::uint64_t now_s) const;
+    std::variant<Guest, DoorRefusal> checked(BytesView part, const Secret<32>& key, const CurveKey& shown,
+                                             std::uint64_t now_s) const;
 
     Trust trust_;
-    Secret<32> key_;
+    std::vector<Secret<32>> keys_;  // the newest first
     Bytes chain_;
     Introduction self_;
 };

@@ -148,10 +148,10 @@ void Links::take_hello(ConnectionId id, const CurveKey& key, BytesView frame) {
     const CurveEnds ends{key, settings_.curve};
     auto checked = door_.check_hello(ends, frame, wall_ms() / 1000);
     if (auto* refusal = std::get_if<DoorRefusal>(&checked)) return listener_.refuse(id, *refusal, now_);
-    auto& [who, standing, chain] = std::get<Guest>(checked);
-    if (revoked_.fails(chain)) {
+    auto& [who, standing, chain, door_key] = std::get<Guest>(checked);
+    if (roll_.fails(chain)) {
         // It ends the connection; where it does not, the door's limits do.
-        side_of(id).send(id, FrameKind::revoked, payload_of(door_.revoked(ends, frame)));
+        side_of(id).send(id, FrameKind::revoked, payload_of(Door::revoked(door_key, ends, frame)));
         return listener_.turn_away(id, DoorRefusal::revoked, now_);
     }
     listener_.mark_member(id);
@@ -169,10 +169,11 @@ void Links::take_hello(ConnectionId id, const CurveKey& key, BytesView frame) {
     connection.peer = who.node;
     connection.standing = standing;
     connection.chain = std::move(chain);
+    connection.key = door_key;
     connection.counters.clock_ms = std::int64_t(who.wall_ms) - std::int64_t(wall_ms());
     connection.boot = who.boot;
     connection.hello = Bytes(frame);
-    connection.welcome = door_.welcome(ends, frame, wall_ms());
+    connection.welcome = door_.welcome(door_key, ends, frame, wall_ms());
     connection.counters.address = address_of(listener_.remote(id), who.port);
     if (write(id, connection, FrameKind::welcome, payload_of(connection.welcome)) != Sent::yes)
         return listener_.close(id);
@@ -195,13 +196,13 @@ void Links::take_welcome(ConnectionId id, BytesView frame) {
         const auto why = refusal != nullptr ? name_of(*refusal) : "another node answered";
         return drop(id, "the peer did not prove membership: " + std::string(why));
     }
-    if (revoked_.fails(guest->chain)) return drop(id, "the peer was revoked");
+    if (roll_.fails(guest->chain)) return drop(id, "the peer was revoked");
     if (joined_.used_up(connection.peer, guest->standing)) return drop(id, "the peer's invitation has been used up");
     connection.boot = guest->introduction.boot;
     connection.standing = guest->standing;
     connection.chain = std::move(guest->chain);
     connection.counters.clock_ms = std::int64_t(guest->introduction.wall_ms) - std::int64_t(wall_ms());
-    const Bytes ready = door_.ready(connection.ends, connection.hello, frame);
+    const Bytes ready = Door::ready(guest->key, connection.ends, connection.hello, frame);
     if (write(id, connection, FrameKind::ready, payload_of(ready)) != Sent::yes)
         return drop(id, "the connection was closed");
     raise(id);
@@ -209,7 +210,7 @@ void Links::take_welcome(ConnectionId id, BytesView frame) {
 
 void Links::take_ready(ConnectionId id, BytesView frame) {
     Connection& connection = connections_.at(id);
-    if (!door_.check_ready(connection.ends, connection.hello, connection.welcome, frame)) {
+    if (!Door::check_ready(connection.key, connection.ends, connection.hello, connection.welcome, frame)) {
         listener_.refuse(id, DoorRefusal::no_proof, now_);
         return drop(id, "the peer did not prove membership");
     }
@@ -410,7 +411,7 @@ void Links::check() const {
                             "a table names connections of its stage");
             connection.flow.check();
             STARLING_ASSERT(!blocked_.contains(peer), "a blocked peer has no connection");
-            STARLING_ASSERT(connection.condemned == revoked_.fails(connection.chain), "nor has one that was revoked");
+            STARLING_ASSERT(connection.condemned == roll_.fails(connection.chain), "nor has one that was revoked");
         }
     };
     staged(up_, Stage::up);

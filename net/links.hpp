@@ -19,7 +19,7 @@
 #include "net/joined.hpp"
 #include "net/listener.hpp"
 #include "net/peer_table.hpp"
-#include "net/revoked.hpp"
+#include "net/roll.hpp"
 #include "net/transport.hpp"
 
 namespace starling::net {
@@ -56,15 +56,17 @@ class Links final : public ConnectionSink {
     bool send(const NodeKey& peer, BytesView bytes);
     bool send_aside(const NodeKey& peer, BytesView bytes);
     void set_blocked(std::set<NodeKey> peers);
-    void set_revoked(Revoked revoked);
+    void set_roll(Roll roll);
+    void set_secrets(const MeshSecret& mesh) { door_.set_secrets(mesh); }
     // On demand:
     void connect(const NodeKey& peer, const std::string& address);
     void disconnect(const NodeKey& peer, const std::string& reason);
     void heard(const NodeKey& peer, const std::string& address);
 
     bool linked(const NodeKey& peer) const { return up_.contains(peer); }
+    bool is_member(const NodeKey& peer) const { return roll_.members.contains(peer); }
     /// Blocked or revoked.
-    bool shuns(const NodeKey& peer) const { return blocked_.contains(peer) || revoked_.keys.contains(peer); }
+    bool shuns(const NodeKey& peer) const { return blocked_.contains(peer) || roll_.revoked.contains(peer); }
     /// How often peers said at their doors that this node was revoked, since the last link.
     std::uint64_t told_revoked() const { return told_revoked_; }
     std::size_t size() const { return up_.size(); }
@@ -85,6 +87,7 @@ class Links final : public ConnectionSink {
         Chain chain;
         BootId boot = 0;
         bool condemned = false;  // revoked: nothing is heard from it, and it ends once what is queued may have left
+        Secret<32> key;          // of the door, as both know it
         Bytes hello, welcome;    // what was said, until the door is passed
         Clock::time_point deadline;
         Flow flow;
@@ -123,7 +126,7 @@ class Links final : public ConnectionSink {
     std::unordered_map<ConnectionId, Connection> connections_;
     std::map<NodeKey, ConnectionId> up_, dialling_, welcoming_;
     std::set<NodeKey> blocked_;
-    Revoked revoked_;
+    Roll roll_;
     std::uint64_t told_revoked_ = 0;
     Joined joined_;
     std::map<NodeKey, FailedDial> failed_;  // dials, since the last link

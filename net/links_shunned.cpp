@@ -16,13 +16,13 @@ void Links::set_blocked(std::set<NodeKey> peers) {
 
 /// A link is not heard any more at once, but ends with the next look at links: so that the record of it, which
 /// this node may just have passed on, reaches the peer as well.
-void Links::set_revoked(Revoked revoked) {
-    revoked_ = std::move(revoked);
+void Links::set_roll(Roll roll) {
+    roll_ = std::move(roll);
     pause_shunned();
     std::vector<ConnectionId> over;
     for (auto& [id, connection] : connections_) {
         const bool dialled = connection.stage == Stage::welcome_awaited;  // which tells no chain yet
-        const bool out = dialled ? revoked_.keys.contains(connection.peer) : revoked_.fails(connection.chain);
+        const bool out = dialled ? roll_.revoked.contains(connection.peer) : roll_.fails(connection.chain);
         connection.condemned = out && connection.stage == Stage::up;
         if (out && !connection.condemned) over.push_back(id);
     }
@@ -31,7 +31,7 @@ void Links::set_revoked(Revoked revoked) {
 
 void Links::pause_shunned() {
     auto shunned = blocked_;
-    shunned.insert(revoked_.keys.begin(), revoked_.keys.end());
+    shunned.insert(roll_.revoked.begin(), roll_.revoked.end());
     peers_.set_paused(shunned, now_);
 }
 

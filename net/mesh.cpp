@@ -7,21 +7,17 @@
 #include <sodium.h>
 
 #include "net/address.hpp"
+#include "net/byte_order.hpp"
 #include "net/secret_file.hpp"
 
 namespace starling::net {
 namespace {
 
-constexpr std::string_view mesh_label = "starling-mesh-2";
-constexpr std::string_view code_prefix = "starling2-";
+constexpr std::string_view code_prefix = "starling3-";
 constexpr std::size_t code_checksum_bytes = 4;
-constexpr std::size_t code_keys_bytes = 3 * 32;  // mesh secret, admin key, seed of the invitation
+constexpr std::size_t code_keys_bytes =
+    3 * 32 + 4;  // mesh secret, admin key, seed of the invitation; number of the secret
 constexpr int code_variant = sodium_base64_VARIANT_URLSAFE_NO_PADDING;
-
-// Each use of the secret has a number of its own; these are wire format, never renumber them.
-enum : std::uint64_t { subkey_beacon = 2, subkey_door = 3 };  // of the mesh secret
-enum : std::uint64_t { subkey_mesh_secret = 1 };              // of the admin key's seed
-constexpr char kdf_context[crypto_kdf_CONTEXTBYTES + 1] = "starling";
 
 Bytes checksum_of(BytesView payload) {
     std::array<unsigned char, crypto_generichash_BYTES> hash{};
@@ -68,46 +64,16 @@ Result<std::vector<std::string>> read_addresses(BytesView bytes) {
 
 }  // namespace
 
-MeshSecret::MeshSecret(const Secret<32>& root, const NodeKey& admin) : root_(root), trust_{mesh_id_of(admin), admin} {
-    crypto_kdf_derive_from_key(beacon_key_.data(), beacon_key_.size(), subkey_beacon, kdf_context, root_.data());
-    crypto_kdf_derive_from_key(door_key_.data(), door_key_.size(), subkey_door, kdf_context, root_.data());
-}
-
-MeshSecret MeshSecret::founded_by(const Identity& admin) {
-    start_sodium();
-    Secret<32> root;
-    crypto_kdf_derive_from_key(root.data(), root.size(), subkey_mesh_secret, kdf_context, admin.seed().data());
-    return MeshSecret(root, admin.node_key());
-}
-
-Result<MeshSecret> MeshSecret::load(const std::filesystem::path& path, const KeySeal* seal) {
-    const auto both = read_secret_file<64>(path, mesh_label, seal);
-    if (!both) return both.fault();
-    Secret<32> root;
-    NodeKey admin;
-    std::copy_n(both->data(), root.size(), root.data());
-    std::copy_n(both->data() + root.size(), admin.size(), admin.data());
-    return MeshSecret(root, admin);
-}
-
-Result<Done> MeshSecret::save(const std::filesystem::path& path, const KeySeal* seal) const {
-    Secret<64> both;
-    std::copy_n(root_.data(), root_.size(), both.data());
-    std::copy_n(trust_.admin.data(), trust_.admin.size(), both.data() + root_.size());
-    return write_secret_file(path, mesh_label, {both.data(), both.size()}, seal);
-}
-
-Result<Done> MeshSecret::seal_file(const std::filesystem::path& path, const KeySeal& seal) {
-    return seal_secret_file(path, mesh_label, seal);
-}
-
 std::string JoinCode::text() const {
     Bytes payload;
     payload.reserve(join_code_bytes_max);  // so that growing leaves no copy of the secrets behind
     const auto add = [&](const std::uint8_t* bytes) { payload.append(reinterpret_cast<const char*>(bytes), 32); };
-    add(mesh.root_.data());
-    add(mesh.trust_.admin.data());
+    add(mesh.newest().root.data());
+    add(mesh.trust().admin.data());
     add(invitation.key.seed().data());
+    std::array<std::uint8_t, 4> epoch{};
+    put_be32(epoch.data(), mesh.newest().epoch);
+    payload.append(reinterpret_cast<const char*>(epoch.data()), epoch.size());
     payload += encode_chain(invitation.chain);
     std::size_t count = 0;
     for (const auto& address : addresses) {
@@ -136,7 +102,9 @@ Result<JoinCode> JoinCode::read(BytesView body) {
     }
     NodeKey admin;
     std::copy_n(keys[1].data(), admin.size(), admin.data());
-    JoinCode code{MeshSecret(keys[0], admin), {Identity::from_seed(keys[2]), {}}, {}};
+    const auto epoch = get_be32(reinterpret_cast<const std::uint8_t*>(body.data()));
+    body.remove_prefix(4);
+    JoinCode code{MeshSecret(admin, epoch, keys[0]), {Identity::from_seed(keys[2]), {}}, {}};
     const auto size = chain_size(body);
     auto chain = decode_chain(body.substr(0, size.value_or(0)));
     if (!chain) return Fault{FaultCode::malformed, "the invitation in this join code cannot be read by this version"};
@@ -173,7 +141,7 @@ Result<JoinCode> parse_join_code(std::string_view text) {
     if (text.substr(0, code_prefix.size()) != code_prefix) {
         bool other = text.substr(0, 8) == "starling" && text.find('-') != std::string_view::npos;
         return other ? Fault{FaultCode::unknown_kind, "this join code was made by another version of starling"}
-                     : Fault{FaultCode::malformed, "a join code starts with \"starling2-\""};
+                     : Fault{FaultCode::malformed, "a join code starts with \"starling3-\""};
     }
     auto payload = from_base64(text.substr(code_prefix.size()));
     if (!payload)

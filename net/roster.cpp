@@ -32,6 +32,12 @@ bool Roster::add(MeshRecord record) {
         chains.push_back(std::move(member->chain));
         return true;
     }
+    if (auto* secret = std::get_if<SecretRecord>(&record)) {
+        auto& records = secrets_[{secret->epoch, secret->digest}];
+        if (std::ranges::find(records, *secret) != records.end()) return false;
+        records.push_back(std::move(*secret));
+        return true;
+    }
     auto& revocation = std::get<Revocation>(record);
     const auto [at, fresh] = revoked_.try_emplace(revocation.subject, revocation);
     if (!fresh && before(revocation, at->second)) at->second = std::move(revocation);
@@ -42,10 +48,13 @@ bool Roster::revokes(const Chain& chain) const {
     return std::ranges::any_of(chain, [&](const auto& link) { return revoked_.contains(link.subject); });
 }
 
-Revoked Roster::for_links() const {
-    Revoked revoked;
-    for (const auto& [key, revocation] : revoked_) revoked.keys.insert(key);
-    return revoked;
+Roll Roster::roll() const {
+    Roll roll;
+    for (const auto& [key, revocation] : revoked_) roll.revoked.insert(key);
+    for (const auto& [node, chains] : chains_) {
+        if (!std::ranges::all_of(chains, [&](const auto& chain) { return revokes(chain); })) roll.members.insert(node);
+    }
+    return roll;
 }
 
 std::map<NodeKey, Roster::Member> Roster::members() const {

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "net/mesh_record.hpp"
-#include "net/revoked.hpp"
+#include "net/roll.hpp"
 
 namespace starling::net {
 
@@ -30,8 +30,15 @@ class Roster {
     /// Was the last subject revoked, or anyone who vouched for it? O(chain · log revoked).
     bool revokes(const Chain& chain) const;
     const std::map<NodeKey, Revocation>& revoked() const { return revoked_; }
+    /// The mesh's secrets that were told of, and for whom: several records may tell of one.
+    struct SecretKey {
+        std::uint32_t epoch = 0;
+        Digest256 digest{};
+        auto operator<=>(const SecretKey&) const = default;
+    };
+    const std::map<SecretKey, std::vector<SecretRecord>>& secrets() const { return secrets_; }
     /// As the network needs it.
-    Revoked for_links() const;
+    Roll roll() const;
     /// Each node once, by the best of its chains: one that is not revoked, else of the higher role, else that lasts
     /// longer. O(all).
     std::map<NodeKey, Member> members() const;
@@ -40,6 +47,7 @@ class Roster {
   private:
     Trust trust_;
     std::map<NodeKey, std::vector<Chain>> chains_;
+    std::map<SecretKey, std::vector<SecretRecord>> secrets_;
     std::map<NodeKey, Revocation> revoked_;  ///< by subject; of several the one with the least bytes
 };
 

@@ -58,6 +58,12 @@ SocketLimits limits_of(const TransportOptions& options) {
     return {options.frame_bytes_max, int(options.handshake_ms_max.count()), int(options.heartbeat_timeout_ms.count())};
 }
 
+std::vector<Secret<32>> beacon_keys_of(const MeshSecret& mesh) {
+    std::vector<Secret<32>> keys;
+    for (const auto& each : mesh.all()) keys.push_back(each.beacon);
+    return keys;
+}
+
 BootId random_boot() {
     BootId boot = 0;
     while (boot == 0) randombytes_buf(&boot, sizeof boot);
@@ -84,7 +90,8 @@ class MeshTransport final : public Transport {
     void connect(const NodeKey& peer, const std::string& address) override;
     void disconnect(const NodeKey& peer, const std::string& reason) override;
     void set_blocked(std::set<NodeKey> peers) override;
-    void set_revoked(Revoked revoked) override;
+    void set_roll(Roll roll) override;
+    void set_secrets(const MeshSecret& mesh) override;
     Result<Done> add_peer(const std::string& address) override { return discovery_->add_static(address, Clock::now()); }
     Waker& waker() override { return waker_; }
     std::uint16_t port() const override { return listener_->port(); }
@@ -121,7 +128,7 @@ Result<Done> MeshTransport::bind(const MeshSecret& mesh) {
         identity_, *gatekeeper_, counters_);
     if (!listener) return listener.fault();
     auto discovery =
-        Discovery::open({identity_.node_key(), boot_, mesh.beacon_key(), options_.discovery, options_.listen_address,
+        Discovery::open({identity_.node_key(), boot_, beacon_keys_of(mesh), options_.discovery, options_.listen_address,
                          (*listener)->port(), options_.discovery_port, options_.interfaces},
                         Clock::now());
     if (!discovery) return discovery.fault();
@@ -157,14 +164,16 @@ void MeshTransport::hear(Clock::time_point now) {
     discovery_->set_links(links_->size(), now);
     for (const auto& heard : discovery_->pump(now, [&](const NodeKey& node) { return links_->linked(node); })) {
         const NodeKey& node = heard.beacon.node;
+        // Former members know earlier secrets, and could fill the table with nodes that they made up.
+        const bool stale = heard.secret > 0 && !links_->is_member(node);
         const auto what =
-            links_->shuns(node) ? PeerTable::Heard::refused : peers_.hear(heard.beacon, heard.address, now);
+            stale || links_->shuns(node) ? PeerTable::Heard::refused : peers_.hear(heard.beacon, heard.address, now);
         ++(what == PeerTable::Heard::fresh ? counters_.beacons_heard : counters_.beacons_ignored);
         if (what == PeerTable::Heard::fresh) links_->heard(node, heard.address);
         // Without an answer, a node whose clock was set back between two runs could not come here for a long time. The
         // answer tells nothing that a beacon does not.
         const bool asks = heard.beacon.asks && (what == PeerTable::Heard::fresh || what == PeerTable::Heard::old_run);
-        if (asks && !links_->linked(node)) discovery_->answer(heard.source, now);
+        if (asks && !links_->linked(node)) discovery_->answer(heard.source, heard.secret, now);
     }
 }
 
@@ -238,9 +247,15 @@ void MeshTransport::set_blocked(std::set<NodeKey> peers) {
     discovery_->hurry(now);
 }
 
-void MeshTransport::set_revoked(Revoked revoked) {
+void MeshTransport::set_roll(Roll roll) {
     links_->at(Clock::now());
-    links_->set_revoked(std::move(revoked));
+    links_->set_roll(std::move(roll));
+}
+
+void MeshTransport::set_secrets(const MeshSecret& mesh) {
+    links_->set_secrets(mesh);
+    discovery_->set_beacon_keys(beacon_keys_of(mesh));
+    discovery_->hurry(Clock::now());
 }
 
 std::vector<std::string> MeshTransport::local_addresses() const {

@@ -19,7 +19,7 @@
 #include "net/diagnosis.hpp"
 #include "net/identity.hpp"
 #include "net/mesh.hpp"
-#include "net/revoked.hpp"
+#include "net/roll.hpp"
 #include "net/waker.hpp"
 
 namespace starling::net {
@@ -168,7 +168,10 @@ class Transport {
 
     /// Those whose chain it fails are not let in; their links are not heard any more, and end half a heartbeat later at
     /// most. In place of what was set before.
-    virtual void set_revoked(Revoked revoked) = 0;
+    virtual void set_roll(Roll roll) = 0;
+    /// In place of those it was opened with; of the same mesh. Links stay. The newest is what beacons are sealed with;
+    /// under an earlier one only those of listed members count.
+    virtual void set_secrets(const MeshSecret& mesh) = 0;
 
     /// Another static peer, "host:port"; tried until it is linked, and again whenever it is not. Faults: malformed,
     /// too_large (static_peers_max).

@@ -76,7 +76,7 @@ bool inside_transaction() {
 
 struct Core::Parts {
     std::optional<Directory> dir;
-    crdt::NodeKey node_key{};
+    net::Identity identity;
     Settled settled;
     std::unique_ptr<store::Store> store;
     std::unique_ptr<peer::Peer> peer;
@@ -112,8 +112,9 @@ CorePtr Core::open(const Options& options) {
     const bool founds = dir ? dir->names_first_voter() : options.mesh.empty();
     auto voter = open_voter(identity.node_key(), store.get(), founds, options.vote_in_memory ? random_life() : 0);
     if (dir && founds) dir->first_voter_named();
-    Parts parts{std::move(dir),  identity.node_key(),  std::move(settled),   std::move(store),
-                std::move(peer), std::move(snapshots), std::move(transport), std::move(voter)};
+    Parts parts{std::move(dir),       identity,        std::move(settled),
+                std::move(store),     std::move(peer), std::move(snapshots),
+                std::move(transport), std::move(voter)};
     CorePtr core(new Core(options, std::move(parts)));
     if (core->storage_) core->storage_->start();
     core->open_records();
@@ -123,8 +124,10 @@ CorePtr Core::open(const Options& options) {
 
 Core::Core(const Options& options, Parts parts)
     : dir_(std::move(parts.dir)),
-      node_key_(parts.node_key),
+      identity_(parts.identity),
+      node_key_(identity_.node_key()),
       membership_(std::move(parts.settled)),
+      secret_(membership_.membership.mesh),
       book_(membership_.membership.mesh.trust()),
       log_(options.log),
       wrong_clock_(options.wrong_clock),
@@ -160,6 +163,7 @@ void Core::close() {
         store_is_closed();
     }
     watchers_->stop();
+    const std::lock_guard kept(telling_);  // whoever keeps the mesh's secret there
     dir_.reset();
 }
 
@@ -174,7 +178,7 @@ AgreementHooks Core::agreement_hooks() {
 std::string Core::invite(const Invitation& invitation) const {
     require_open();
     require_unrevoked();
-    return detail::invite(membership_, invitation, network_->figures().addresses);
+    return detail::invite(membership_, secret(), invitation, network_->figures().addresses);
 }
 
 void Core::require_open() const {

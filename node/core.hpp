@@ -103,6 +103,7 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     std::string invite(const Invitation& invitation) const;
     std::vector<Member> members() const;
     bool revoke(const net::NodeKey& key, bool itself);
+    std::uint32_t rotate();
     /// Closes the open window first, except inside `transact`.
     Status status();
     std::vector<Finding> diagnose();
@@ -139,6 +140,10 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     void open_records();
     Commit publish(const net::Bytes& record);
     void tell_network();
+    bool take_secrets(std::optional<std::string>& trouble);
+    void seal_for_the_rest();
+    std::vector<net::NodeKey> to_seal_for(const net::Roster::SecretKey* told_of) const;
+    net::MeshSecret secret() const;
     Revoked revoked(const net::DoorCounters& door) const;
     void require_unrevoked() const;
     net::Bytes revocation_of(const net::NodeKey& key, net::Subject what) const;
@@ -159,8 +164,11 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     std::optional<store::Batch> taken(std::optional<store::Batch> batch);
 
     std::optional<Directory> dir_;  // its lock
+    const net::Identity identity_;
     const crdt::NodeKey node_key_;
-    const Settled membership_;
+    const Settled membership_;    // as it was at the open
+    mutable std::mutex telling_;  // guards the secret; taken before that of the book
+    net::MeshSecret secret_;
     MeshBook book_;
     const Log log_;
     const std::function<void(const NodeId&)> wrong_clock_;

@@ -141,7 +141,8 @@ std::optional<net::MeshSecret> Directory::mesh() const {
 }
 
 void Directory::set_mesh(const net::MeshSecret& mesh) const {
-    save(mesh, path_ / "mesh.key", seal());
+    const auto path = path_ / "mesh.key";
+    if (const auto saved = mesh.save(path, seal()); !saved) unusable(path, saved.fault().what);
 }
 
 net::Chain Directory::chain() const {

@@ -45,6 +45,7 @@ class Directory {
     net::Identity identity() const;
     /// The mesh's secret; nothing where the directory belongs to no mesh. Throws as above.
     std::optional<net::MeshSecret> mesh() const;
+    /// In place of the one before, whole or not at all.
     void set_mesh(const net::MeshSecret& mesh) const;
     /// Throws as above.
     net::Chain chain() const;

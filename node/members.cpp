@@ -57,7 +57,14 @@ bool Core::look_at_records() {
 }
 
 void Core::tell_network() {
-    network_->set_revoked(book_.read([](const net::Roster& roster) { return roster.for_links(); }));
+    std::optional<std::string> trouble;
+    {
+        const std::lock_guard lock(telling_);
+        network_->set_roll(book_.read([](const net::Roster& roster) { return roster.roll(); }));
+        if (take_secrets(trouble)) network_->set_secrets(secret_);
+    }
+    if (trouble) log_(LogLevel::warning, *trouble);
+    seal_for_the_rest();
 }
 
 Revoked Core::revoked(const net::DoorCounters& door) const {

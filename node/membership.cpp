@@ -85,9 +85,11 @@ net::Membership kept(const Directory& dir, net::MeshSecret mesh, const net::Iden
 /// Of a code: what the node has, or what the code makes it.
 net::Membership joined(const Directory* dir, const net::Identity& identity, const net::JoinCode& code) {
     auto mesh = dir == nullptr ? std::nullopt : dir->mesh();
-    if (mesh && !(*mesh == code.mesh)) throw Error(Errc::mesh_differs, "open with another join code");
+    if (mesh && mesh->trust().admin != code.mesh.trust().admin)
+        throw Error(Errc::mesh_differs, "open with another join code");
     const auto& terms = code.invitation.chain.back().terms;
     const auto now_s = wall_s();
+    if (mesh && !net::expired(terms, now_s) && mesh->add(code.mesh)) dir->set_mesh(*mesh);
     if (mesh) {
         if (auto chain = good_chain(*dir, *mesh, identity.node_key())) {
             const auto& has = chain->back().terms;
@@ -101,6 +103,7 @@ net::Membership joined(const Directory* dir, const net::Identity& identity, cons
     auto made = code.admit(identity.node_key());
     if (dir != nullptr) dir->set_chain(made.chain);
     if (dir != nullptr && !mesh) dir->set_mesh(made.mesh);
+    if (mesh) made.mesh = std::move(*mesh);
     return made;
 }
 
@@ -133,13 +136,13 @@ bool is_over(const Standing& standing) {
     return standing.expires_s != 0 && std::uint64_t(standing.expires_s) <= wall_s();
 }
 
-std::string invite(const Settled& settled, const Invitation& invitation, std::vector<std::string> addresses) {
+std::string invite(const Settled& settled, const net::MeshSecret& mesh, const Invitation& invitation,
+                   std::vector<std::string> addresses) {
     if (invitation.role < Role::reader || invitation.role > Role::admin)
         throw Error(Errc::invalid_argument, "no such role");
     if (invitation.valid_for.count() < 0 || invitation.valid_for > valid_for_max)
         throw Error(Errc::invalid_argument, "an invitation lasts for some time, at most a hundred years");
     if (!settled.issuer) throw Error(Errc::not_admin);
-    const auto& mesh = settled.membership.mesh;
     net::Terms terms{net::Role(invitation.role), invitation.uses, 0, settled.issuer_end_s};
     if (invitation.valid_for.count() > 0) terms.expires_s = wall_s() + std::uint64_t(invitation.valid_for.count());
     if (settled.issuer_end_s != 0 && terms.expires_s > settled.issuer_end_s)

@@ -34,7 +34,8 @@ void require_current(const net::JoinCode& code);
 bool is_over(const Standing& standing);
 
 constexpr std::chrono::hours valid_for_max{100 * 365 * 24};
-/// A new join code. Throws Errc::not_admin, invalid_argument.
-std::string invite(const Settled& settled, const Invitation& invitation, std::vector<std::string> addresses);
+/// A new join code, with the newest of the mesh's secrets. Throws Errc::not_admin, invalid_argument.
+std::string invite(const Settled& settled, const net::MeshSecret& mesh, const Invitation& invitation,
+                   std::vector<std::string> addresses);
 
 }  // namespace starling::detail

@@ -82,10 +82,18 @@ void Network::block(std::set<net::NodeKey> nodes) {
     transport_->waker().wake();
 }
 
-void Network::set_revoked(net::Revoked revoked) {
+void Network::set_roll(net::Roll roll) {
     {
         const std::lock_guard lock(mutex_);
-        new_revoked_ = std::move(revoked);
+        new_roll_ = std::move(roll);
+    }
+    transport_->waker().wake();
+}
+
+void Network::set_secrets(net::MeshSecret mesh) {
+    {
+        const std::lock_guard lock(mutex_);
+        new_secrets_ = std::move(mesh);
     }
     transport_->waker().wake();
 }
@@ -158,14 +166,17 @@ void Network::feed(net::LinkEvent&& event) {
 void Network::take_notes() {
     std::vector<std::string> peers;
     std::optional<std::set<net::NodeKey>> blocks;
-    std::optional<net::Revoked> revoked;
+    std::optional<net::Roll> roll;
+    std::optional<net::MeshSecret> secrets;
     {
         const std::lock_guard lock(mutex_);
         peers.swap(new_peers_);
         blocks.swap(new_blocks_);
-        revoked.swap(new_revoked_);
+        roll.swap(new_roll_);
+        secrets.swap(new_secrets_);
     }
-    if (revoked) transport_->set_revoked(std::move(*revoked));
+    if (secrets) transport_->set_secrets(*secrets);
+    if (roll) transport_->set_roll(std::move(*roll));
     for (const auto& address : peers) {
         if (const auto added = transport_->add_peer(address); !added)
             log_(LogLevel::warning, "cannot add the peer " + address + ": " + added.fault().what);

@@ -64,7 +64,8 @@ class Network {
     /// The window is to be cut now.
     void flush();
     void block(std::set<net::NodeKey> nodes);
-    void set_revoked(net::Revoked revoked);
+    void set_roll(net::Roll roll);
+    void set_secrets(net::MeshSecret mesh);
     void add_peer(std::string address);
     NetworkFigures figures() const;
 
@@ -93,7 +94,8 @@ class Network {
     mutable std::mutex mutex_;  // guards what follows, up to the figures
     std::vector<std::string> new_peers_;
     std::optional<std::set<net::NodeKey>> new_blocks_;
-    std::optional<net::Revoked> new_revoked_;
+    std::optional<net::Roll> new_roll_;
+    std::optional<net::MeshSecret> new_secrets_;
     NetworkFigures figures_;
 
     // of the network thread alone

@@ -69,7 +69,7 @@ std::string Node::create_mesh(const std::filesystem::path& dir, const Unlock& un
     directory.unlock(unlock);
     if (directory.mesh()) throw Error(Errc::mesh_exists, dir.string());
     const auto settled = detail::settle_membership(&directory, directory.identity(), {});
-    return detail::invite(settled, {}, {});
+    return detail::invite(settled, settled.membership.mesh, {}, {});
 }
 
 std::string Node::create_mesh(const std::filesystem::path& dir, std::error_code& error, const Unlock& unlock) {
@@ -243,6 +243,14 @@ bool Node::revoke(const NodeId& node_or_invitation, bool itself) const {
 
 bool Node::revoke(const NodeId& node_or_invitation, std::error_code& error, bool itself) const {
     return reporting(error, [&] { return revoke(node_or_invitation, itself); });
+}
+
+std::uint32_t Node::rotate() const {
+    return core().rotate();
+}
+
+std::uint32_t Node::rotate(std::error_code& error) const {
+    return reporting(error, [&] { return rotate(); });
 }
 
 Status Node::status() const {

@@ -94,6 +94,7 @@ Status Core::status() {
     status.id = to_public(node_key_);
     status.standing = membership_.standing;
     status.revoked = revoked(figures.door);
+    status.secret_epoch = secret().newest().epoch;
     status.mesh_id = crdt::to_hex(membership_.membership.mesh.mesh_id());
     status.addresses = std::move(figures.addresses);
     status.port = figures.port;

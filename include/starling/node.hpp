@@ -182,6 +182,12 @@ class STARLING_API Node {
     /// Throws Errc::not_admin, no_such_member, invalid_argument (this node, unless `itself`), and as `transact`.
     bool revoke(const NodeId& node_or_invitation, bool itself = false) const;
     bool revoke(const NodeId& node_or_invitation, std::error_code& error, bool itself = false) const;
+    /// Makes a new secret of the mesh, for beacons and the first test at the door, and returns its number. It reaches
+    /// the members that are not revoked, and new join codes; members that were away still get in by an earlier one and
+    /// learn it then. Revoke first, then rotate. Throws Errc::not_admin, invalid_argument (there is no higher number),
+    /// and as `transact`.
+    std::uint32_t rotate() const;
+    std::uint32_t rotate(std::error_code& error) const;
     /// O(peers + replicas). Figures of links may be a tenth of a second old.
     Status status() const;
     std::vector<PeerStatus> peers() const;

@@ -75,6 +75,7 @@ struct Status {
     Standing standing{};                   ///< of this node, as its certificate says
     Revoked revoked = Revoked::no;         ///< this node
     std::string mesh_id{};                 ///< names the mesh in public; 32 hexadecimal digits
+    std::uint32_t secret_epoch = 0;        ///< number of the mesh's newest secret that this node knows (Node::rotate)
     std::vector<std::string> addresses{};  ///< numeric "host:port" of this node on each network card, loopback last
     std::uint16_t port = 0;
     Version version{};

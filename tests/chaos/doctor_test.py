@@ -3,58 +3,14 @@
 a certificate that is over. Where no namespaces can be made, the tests are skipped and say why."""
 
 import json
-import os
-import pathlib
-import signal
-import subprocess
 import sys
-import tempfile
-import time
 import unittest
 
+from hosts import SKIPPED, Hosts, until
 from lan import SUBNET, Lan, Unavailable, tool
 
-STARLING = os.environ["STARLING"]
-SECONDS_MAX = 30
-SKIPPED = 77
 
-
-def until(holds):
-    end = time.monotonic() + SECONDS_MAX
-    while time.monotonic() < end:
-        if holds():
-            return True
-        time.sleep(0.1)
-    return False
-
-
-class Doctor(unittest.TestCase):
-    def setUp(self):
-        home = tempfile.TemporaryDirectory()
-        self.addCleanup(home.cleanup)
-        self.home = pathlib.Path(home.name)
-        self.lan = Lan(3)
-        self.addCleanup(self.lan.remove)
-
-    def run_on(self, host, *arguments):
-        return subprocess.run(self.lan.within(host, STARLING, *arguments, "--dir", str(self.home / str(host))),
-                              capture_output=True, text=True, timeout=SECONDS_MAX, check=False)
-
-    def up(self, host, *options):
-        process = subprocess.Popen(self.lan.within(host, STARLING, "up", "--dir", str(self.home / str(host)), *options),
-                                   stdout=subprocess.PIPE, text=True)
-
-        def end():
-            process.send_signal(signal.SIGTERM)
-            process.wait(SECONDS_MAX)
-            process.stdout.close()
-        self.addCleanup(end)
-        self.assertIn("ready", process.stdout.readline())
-
-    def invited(self, by, host, *terms):
-        code = self.run_on(by, "invite", *terms).stdout.strip()
-        self.assertEqual(0, self.run_on(host, "join", code).returncode)
-
+class Doctor(Hosts):
     def says(self, host, level, words):
         """Waits until the doctor of a host says so; its exit code tells whether there is trouble."""
         told = []

@@ -285,7 +285,7 @@ class Verbs(unittest.TestCase):
         self.check(["peers"], "no peer is linked\n")
         self.check(["wait", "--timeout", "0"], "", ABSENT)
         self.check(["wait", "--version", status["version"], "--timeout", "0"], "")
-        self.assertRegex(self.nodes.run("a", "invite").out, r"\Astarling2-\S+\n\Z")
+        self.assertRegex(self.nodes.run("a", "invite").out, r"\Astarling3-\S+\n\Z")
         self.check(["fault", "block", "abc"], "", INPUT)
         self.check(["fault", "block", "ab" * 32], "blocked nodes: 1\n")
         self.check(["fault", "unblock"], "blocked nodes: 0\n")
@@ -555,6 +555,18 @@ class Mesh(unittest.TestCase):
         self.assertIn("revoked: see", self.nodes.run("c", "status").out)
         self.assertRegex(self.nodes.run("c", "doctor").out, r"trouble .*revoked")
         self.assertIn("revoked", [line for line in self.nodes.run("b", "members").out.split("\n") if ids["c"] in line][0])
+
+        self.assertEqual(INPUT, self.nodes.run("b", "rotate").code)
+        self.assertEqual("the mesh's secret is number 1 now\n", self.nodes.run("a", "rotate").out)
+        self.assertTrue(until(lambda: self.nodes.json("b", "status")["secret_epoch"] == 1))
+        self.assertEqual(0, self.nodes.json("c", "status")["secret_epoch"])
+        late = self.nodes.run("a", "invite").out.strip()
+        self.assertEqual(OK, run("join", late, "--dir", self.nodes.dir("late")).code)
+        self.assertTrue(self.nodes.up("late", "--no-discovery"))
+        self.assertTrue(self.nodes.linked("late", 2))
+        self.assertEqual(1, self.nodes.json("late", "status")["secret_epoch"])
+        self.assertEqual(OK, self.nodes.run("late", "stop").code)
+        self.assertTrue(self.nodes.linked("a", 1))
 
         # By the code that it joined with.
         code = by_id[ids["b"]]["invitation"]

@@ -3,6 +3,8 @@
 // one passes, however it was changed.
 #include "net/door.hpp"
 
+#include <array>
+
 #include "net/address.hpp"
 #include "net/mesh.hpp"
 #include "net/mesh_record.hpp"
@@ -19,7 +21,7 @@ void texts(BytesView text) {
         (void)numeric_address(*at);
     }
     (void)parse_join_code(text);
-    (void)parse_join_code("starling2-" + Bytes(text));
+    (void)parse_join_code("starling3-" + Bytes(text));
 }
 
 /// A mesh, and the two honest ends of a connection in it.
@@ -47,26 +49,30 @@ void records(fuzz::Choices& choices, const Setting& setting) {
     static const Bytes revocation =
         encode_record({setting.b, setting.vouched}, setting.mesh.mesh_id(),
                       {Subject::node, setting.a.node_key(), 1, {}, {{setting.a.node_key(), 1, 2}, {{}, 3, 4}}});
-    const auto& honest = choices.flag() ? member : revocation;
-    const auto got = choices.flag() ? choices.mutated(honest) : Bytes(choices.rest());
+    static const Bytes secret = encode_record({setting.b, setting.vouched}, setting.mesh, *setting.mesh.successor(),
+                                              {setting.a.node_key(), setting.b.node_key()});
+    const std::array honest{&member, &revocation, &secret};
+    const auto& sent = *honest.at(choices.below(honest.size()));
+    const auto got = choices.flag() ? choices.mutated(sent) : Bytes(choices.rest());
     const bool holds = bool(checked_record(setting.mesh.trust(), got));
-    STARLING_ASSERT(holds == (got == member || got == revocation), "only the honest record holds");
+    STARLING_ASSERT(holds == (got == member || got == revocation || got == secret), "only the honest record holds");
 }
 
 void frames(fuzz::Choices& choices, const Setting& setting) {
     const CurveEnds ends{setting.a.curve_public(), setting.b.curve_public()};
     const Door dialler({setting.mesh, setting.joined}, {setting.a.node_key(), 4, 5});
     const Door acceptor({setting.mesh, setting.vouched}, {setting.b.node_key(), 7, 8});
+    const auto& key = setting.mesh.door_key();
     const auto hello = dialler.hello(ends, 0);
-    const auto welcome = acceptor.welcome(ends, hello, 0);
-    const auto ready = dialler.ready(ends, hello, welcome);
+    const auto welcome = acceptor.welcome(key, ends, hello, 0);
+    const auto ready = Door::ready(key, ends, hello, welcome);
     const auto kind = choices.below(3);
     const auto& sent = kind == 0 ? hello : kind == 1 ? welcome : ready;
     const auto got = choices.flag() ? choices.mutated(sent) : Bytes(choices.rest());
     if (got == sent) return;
     const bool passes = kind == 0   ? std::holds_alternative<Guest>(acceptor.check_hello(ends, got, 1))
                         : kind == 1 ? std::holds_alternative<Guest>(dialler.check_welcome(ends, hello, got, 1))
-                                    : acceptor.check_ready(ends, hello, welcome, got);
+                                    : Door::check_ready(key, ends, hello, welcome, got);
     STARLING_ASSERT(!passes, "only the honest frame passes the door");
 }
 

@@ -103,12 +103,62 @@ TEST_CASE("a mesh secret is read back with all its keys, which differ from each 
     CHECK(MeshSecret::founded_by(Identity::generate()).mesh_id() != mesh.mesh_id());
 }
 
+TEST_CASE("newer mesh secrets go first, a few earlier ones are kept, and all are read back") {
+    TemporaryDirectory dir;
+    const auto path = dir.path / "mesh";
+    auto mesh = MeshSecret::founded_by(Identity::generate());
+    const auto founded = mesh;
+    auto other = mesh;
+    for (std::uint32_t epoch = 1; epoch <= secrets_kept_max + 2; ++epoch) {
+        const auto next = mesh.successor();
+        REQUIRE(next);
+        CHECK(next->epoch == epoch);
+        CHECK(mesh.add(epoch, next->root));
+        CHECK_FALSE(mesh.add(epoch, next->root));
+        CHECK(mesh.newest().digest == next->digest);
+        CHECK(mesh.all().size() == std::min<std::size_t>(epoch + 1, secrets_kept_max));
+        REQUIRE(mesh.save(path));  // over the one before
+        const auto again = MeshSecret::load(path);
+        REQUIRE(again);
+        CHECK(*again == mesh);
+    }
+    CHECK_FALSE(mesh.add(founded));  // too old
+    CHECK(mesh.trust().admin == founded.trust().admin);
+
+    // Of one number the higher digest is newer, in whatever order they come.
+    const auto one = other.successor(), two = other.successor();
+    auto same = other;
+    CHECK(other.add(1, one->root));
+    CHECK(other.add(1, two->root));
+    CHECK(same.add(1, two->root));
+    CHECK(same.add(1, one->root));
+    CHECK(other == same);
+    CHECK(other.newest().digest == std::max(one->digest, two->digest));
+
+    // Who learns the newest alone learns the others from its history.
+    const auto history = mesh.history_for(mesh.newest());
+    CHECK(history.size() <= MeshSecret::history_bytes_max);
+    auto late = founded;
+    CHECK_FALSE(late.add_history(mesh.newest().digest, history));
+    CHECK(late.add(mesh.newest().epoch, mesh.newest().root));
+    for (std::size_t at = 0; at < history.size(); at += 5) {
+        auto changed = history;
+        changed[at] = char(changed[at] ^ 1);
+        CHECK_FALSE(late.add_history(mesh.newest().digest, changed));
+    }
+    CHECK(late.add_history(mesh.newest().digest, history));
+    CHECK(late == mesh);
+    CHECK_FALSE(late.add_history(mesh.newest().digest, history));
+    REQUIRE(late.add(UINT32_MAX, one->root));
+    CHECK_FALSE(late.successor());
+}
+
 TEST_CASE("a join code carries the secret, an invitation and the addresses") {
     const Founded mesh;
     const std::vector<std::string> addresses{"10.0.0.7:4000", "[fd00::2]:4001", "shop.example:4002"};
     const auto invitation = mesh.invitation({.role = Role::writer, .uses = 3, .expires_s = 4'000'000'000}, addresses);
     const auto code = invitation.text();
-    CHECK(code.starts_with("starling2-"));
+    CHECK(code.starts_with("starling3-"));
     auto joined = parse_join_code(" \n" + code + "\r\n");
     REQUIRE(joined);
     CHECK(joined->mesh == mesh.secret);

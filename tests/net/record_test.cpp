@@ -55,6 +55,39 @@ TEST_CASE("records of members and of revocations hold, and read as they were wri
     CHECK(court.holds(court.revoked(court.root, Subject::invitation, court.invitation.name())));
 }
 
+TEST_CASE("a new secret is sealed for those who are to have it, and for nobody else") {
+    const Records court;
+    auto known = court.mesh.secret;
+    const auto secret = *known.successor();
+    const auto bytes = encode_record(court.admin.issuer(), known, secret,
+                                     {court.writer.name(), court.admin.name(), court.writer.name(), NodeKey{}});
+    const auto record = checked_record(court.trust, bytes);
+    REQUIRE(record);
+    const auto& sealed = std::get<SecretRecord>(*record);
+    CHECK(sealed.sealed.size() == 2);
+    for (const auto* node : {&court.writer, &court.admin}) {
+        const auto root = open_secret(sealed, court.id, node->key);
+        REQUIRE(root);
+        CHECK(*root == secret.root);
+    }
+    CHECK_FALSE(open_secret(sealed, court.id, court.invitation.key));
+    auto other = sealed;
+    other.epoch = 2;  // of which it is not the secret
+    CHECK_FALSE(open_secret(other, court.id, court.writer.key));
+    CHECK(known.add(secret.epoch, secret.root));
+    CHECK_FALSE(known.add_history(secret.digest, sealed.history));  // there is nothing that it did not know
+
+    CHECK_FALSE(court.holds(encode_record(court.writer.issuer(), known, secret, {court.writer.name()})));
+    CHECK_FALSE(court.holds(encode_record({court.writer.key, {}}, known, secret, {court.writer.name()})));
+    for (std::size_t at = 0; at < bytes.size(); ++at) {
+        auto changed = bytes;
+        changed[at] = char(changed[at] ^ (1 << at % 8));
+        CHECK_FALSE(court.holds(changed));
+        CHECK_FALSE(court.holds(bytes.substr(0, at)));
+    }
+    CHECK_FALSE(court.holds(bytes + '\0'));
+}
+
 TEST_CASE("what nobody with the right to it signed does not hold") {
     const Records court, other;
     const auto& writer = court.writer;
@@ -62,7 +95,7 @@ TEST_CASE("what nobody with the right to it signed does not hold") {
     CHECK_FALSE(court.holds(court.member(court.invitation)));
     CHECK_FALSE(court.holds(encode_record(MemberRecord{})));
     CHECK_FALSE(court.holds({}));
-    CHECK_FALSE(court.holds("\x03"));
+    CHECK_FALSE(court.holds("\x04"));
     // A writer, an invitation, an admin's chain with another key, and an admin of another mesh.
     CHECK_FALSE(court.holds(court.revoked(writer.issuer(), Subject::node, court.admin.name())));
     CHECK_FALSE(court.holds(court.revoked(court.invitation.issuer(), Subject::node, writer.name())));

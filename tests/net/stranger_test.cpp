@@ -263,7 +263,7 @@ TEST_CASE("a member that speaks outside the grammar loses its link, and only its
         stranger.say(hello);
         std::optional<Bytes> welcome;
         REQUIRE(town.mesh.run_until([&] { return (welcome = stranger.hear()).has_value(); }));
-        stranger.say(door.ready(ends, hello, *welcome));
+        stranger.say(Door::ready(town.mesh.secret.door_key(), ends, hello, *welcome));
         REQUIRE(town.mesh.run_until([&] { return town.host.linked.contains(member.node_key()); }));
         stranger.say(wrong);
         REQUIRE(town.mesh.run_until([&] { return !town.host.linked.contains(member.node_key()); }));

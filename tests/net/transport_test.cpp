@@ -332,11 +332,11 @@ TEST_CASE("links of a revoked node end at once, and its door and others' stay sh
     const auto joining = Identity::generate();
     auto& out = mesh.add(loopback_options(), joining, code.admit(joining.node_key()));
     REQUIRE(mesh.run_until([&] { return mesh.full(); }));
-    a.transport->set_revoked({{code.invitation.key.node_key()}});
+    a.transport->set_roll({{code.invitation.key.node_key()}, {}});
     REQUIRE(mesh.run_until([&] { return !a.has(out) && !out.has(a); }));
     CHECK(a.last_reason == "the peer was revoked");
     CHECK(b.has(out));  // who has not heard of it
-    b.transport->set_revoked({{code.invitation.key.node_key()}});
+    b.transport->set_roll({{code.invitation.key.node_key()}, {}});
     REQUIRE(mesh.run_until([&] { return out.linked.empty(); }));
     const auto refused = [](const SmallNode& by) { return by.transport->door().refused_for(DoorRefusal::revoked); };
     REQUIRE(mesh.run_until([&] { return out.transport->door().told_revoked > 0 && refused(a) > 0 && refused(b) > 0; }));

@@ -67,7 +67,7 @@ TEST_CASE("a mesh is made and joined without opening") {
     CHECK(a.id() != b.id());
 
     std::error_code error;
-    Node::join(scratch / "c", "starling2-nonsense", error);
+    Node::join(scratch / "c", "starling3-nonsense", error);
     CHECK(error == Errc::join_code_malformed);
     CHECK_FALSE(std::filesystem::exists(scratch / "c"));
     const auto other = Node::create_mesh(scratch / "other", error);

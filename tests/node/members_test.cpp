@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "crdt/codec.hpp"
+#include "crdt/transaction.hpp"
 #include "net/mesh_record.hpp"
 #include "node/mesh_book.hpp"
 #include "tests/node/pair.hpp"
@@ -75,7 +76,6 @@ TEST_CASE("that it is a member a node writes once, not with every open") {
     {
         const auto node = Node::open(in(dir.path / "a"));
         CHECK(node.version() == first);
-        const auto code = node.invite({.role = Role::keeper});
     }
     const auto node = Node::open(in(dir.path / "a"));
     CHECK(node.version() == first);
@@ -251,4 +251,84 @@ TEST_CASE("whoever was let in by an admin goes with it, and it hands out no code
     REQUIRE(becomes([&] { return a.status().revoked == Revoked::key; }));
     CHECK(a.revoke(admin.id()));  // which this one still has
     REQUIRE(becomes([&] { return knows(a, writer.id(), true) && a.peers().empty(); }));
+}
+
+TEST_CASE("a new secret reaches who is there, who was away, and who comes with a new code; not who was put out") {
+    const starling::testing::TemporaryDirectory dir;
+    const auto epoch = [](const Node& node) { return node.status().secret_epoch; };
+    const auto meets = [](const Node& from, const Node& to) {
+        from.add_peer("127.0.0.1:" + std::to_string(to.status().port));
+        return becomes([&] { return links(from, to); });
+    };
+    auto a = Node::open(in(dir.path / "a"));
+    auto here = joined(a, {.role = Role::writer}, dir.path / "here");
+    auto away = joined(a, {.role = Role::writer}, dir.path / "away");
+    auto out = joined(a, {.role = Role::writer}, dir.path / "out");
+    REQUIRE(becomes([&] { return a.members().size() == 4 && here.members().size() == 4 && links(a, here); }));
+    const auto away_id = away.id();
+    away.close();
+    const auto out_id = out.id();
+    out.close();  // before it can hear of anything
+    REQUIRE(becomes([&] { return a.peers().size() == 1; }));
+    CHECK(code_of([&] { (void)here.rotate(); }) == Errc::not_admin);
+    REQUIRE(a.revoke(out_id));
+    CHECK(a.rotate() == 1);
+    CHECK(a.rotate() == 2);
+    REQUIRE(becomes([&] { return epoch(a) == 2 && epoch(here) == 2; }));
+    REQUIRE(becomes([&] { return knows(here, out_id, true); }));
+
+    // Whoever comes with a new code knows the newest secret from it, and lets in who knows but the first.
+    auto late = joined(a, {.role = Role::writer}, dir.path / "late");
+    CHECK(epoch(late) == 2);
+    REQUIRE(becomes([&] { return late.members().size() == 5 && links(late, a) && a.members().size() == 5; }));
+    a.close();
+    here.close();
+    away = Node::open(in(dir.path / "away"));
+    CHECK(epoch(away) == 0);
+    REQUIRE(meets(away, late));
+    REQUIRE(becomes([&] { return epoch(away) == 2; }));
+    CHECK(links(away, late));
+    CHECK(knows(away, out_id, true));
+
+    // It has kept it; who was put out has not learnt it, whomever it asks.
+    away.close();
+    away = Node::open(in(dir.path / "away"));
+    CHECK(epoch(away) == 2);
+    out = Node::open(in(dir.path / "out"));
+    out.add_peer("127.0.0.1:" + std::to_string(away.status().port));
+    out.add_peer("127.0.0.1:" + std::to_string(late.status().port));
+    REQUIRE(meets(away, late));
+    const auto before = out.status().counters.beacons_heard;
+    std::this_thread::sleep_for(500ms);
+    CHECK(out.peers().empty());
+    CHECK(out.status().counters.beacons_heard == before);  // nobody answers it
+    CHECK(epoch(out) == 0);
+
+    // The admin comes back, and the secret is sealed for who came with a code: it need not keep what that told it.
+    a = Node::open(in(dir.path / "a"));
+    CHECK(epoch(a) == 2);
+    CHECK(a.rotate() == 3);
+    REQUIRE(meets(a, late));
+    CHECK(becomes([&] { return epoch(late) == 3; }));
+    CHECK(listed(a.members(), away_id) != nullptr);
+}
+
+TEST_CASE("secrets made at the same time end in one") {
+    const auto a = lone();
+    auto options = quiet();
+    options.mesh = a.invite({.role = Role::admin});
+    const auto b = Node::open(options);
+    REQUIRE(becomes([&] { return links(a, b) && a.members().size() == 2 && b.members().size() == 2; }));
+    a.block_peers({b.id()});
+    b.block_peers({a.id()});
+    REQUIRE(becomes([&] { return a.peers().empty() && b.peers().empty(); }));
+    CHECK(a.rotate() == 1);
+    CHECK(b.rotate() == 1);
+    a.block_peers({});
+    b.block_peers({});
+    REQUIRE(becomes([&] { return links(a, b) && a.version() == b.version(); }));
+    const auto secret_in = [](const Node& by) { return by.invite().substr(10, 43); };  // of a code, the first 32 bytes
+    CHECK(becomes([&] { return secret_in(a) == secret_in(b); }));
+    CHECK(a.rotate() == 2);
+    CHECK(becomes([&] { return b.status().secret_epoch == 2; }));
 }
