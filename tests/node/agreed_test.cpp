@@ -115,7 +115,7 @@ TEST_CASE("three voters: no two of many threads on all nodes get the same number
     std::sort(all.begin(), all.end());
     CHECK(std::adjacent_find(all.begin(), all.end()) == all.end());
     CHECK(all.size() + std::size_t(unknown) == got.size() * each);
-    CHECK(all.size() >= got.size() * each / 2);
+    CHECK(all.size() >= std::size_t(each));  // whoever is overtaken is not all
     const auto last = town.nodes[2].agreed<int>("tickets").read(patience);
     CHECK(last >= int(all.size()));
     CHECK(last <= int(all.size()) + unknown);
