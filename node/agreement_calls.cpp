@@ -125,7 +125,7 @@ AgreedResult Agreement::run(const crdt::Bytes& key, const AgreedChange& change, 
     auto& result = *call.result;
     switch (result.outcome) {
         case agree::Outcome::done:
-            if (function->error) std::rethrow_exception(function->error);
+            if (function->error && !result.recovered) std::rethrow_exception(function->error);
             return done(result);
         case agree::Outcome::no_majority:
             throw Error(Errc::no_majority);

@@ -64,6 +64,7 @@ void restore_store(const std::filesystem::path& backup, const std::filesystem::p
 void check_store(const std::filesystem::path& dir) {
     const auto store = open_store(dir, false);
     if (const auto verified = store->verify(); !verified) throw Error(error_of(verified.fault()));
+    if (const auto sound = peer::Voter::verify(*store); !sound) throw Error(error_of(sound.fault()));
     const auto sealed = peer::check_seals(*store, std::make_shared<const SealVerifier>());
     if (!sealed) throw Error(error_of(sealed.fault()));
 }

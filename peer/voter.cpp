@@ -80,6 +80,30 @@ const Bytes* key_of(const agree::RequestBody& body) {
     return nullptr;
 }
 
+struct Role {
+    agree::Standpoint standpoint;  ///< of life 0: there is none
+    agree::Cells cells;
+};
+store::Outcome<Role> read_role(store::Store& store) {
+    const auto items = store.items(Room::agreement);
+    if (!items) return items.fault();
+    Role role;
+    if (const auto at = items->find(role_key); at != items->end()) {
+        auto standpoint = decode_role(at->second);
+        if (!standpoint) return damaged();
+        role.standpoint = std::move(*standpoint);
+    } else if (!items->empty()) {
+        return damaged();
+    }
+    for (const auto& [key, item] : *items) {
+        if (key == role_key) continue;
+        auto cell = decode_cell(item);
+        if (!cell || key.front() != cell_letter) return damaged();
+        role.cells.emplace(key.substr(1), std::move(*cell));
+    }
+    return role;
+}
+
 agree::VoterRecord first_record(const agree::Voter& voter) {
     return {1, {voter}, {}};
 }
@@ -94,26 +118,17 @@ Voter::Voter(const NodeKey& self, agree::Acceptor acceptor, const VoterLimits& l
     for (const auto& [key, cell] : acceptor_.cells()) held_bytes_ += cell.held.size();
 }
 
+store::Outcome<bool> Voter::verify(store::Store& store) {
+    auto role = read_role(store);
+    return role ? store::Outcome<bool>(true) : role.fault();
+}
+
 store::Outcome<Voter> Voter::open(const NodeKey& self, store::Store& store,
                                   const std::function<std::uint64_t()>& random, bool founds,
                                   const VoterLimits& limits) {
-    const auto items = store.items(Room::agreement);
-    if (!items) return items.fault();
-    agree::Standpoint standpoint;
-    agree::Cells cells;
-    if (const auto role = items->find(role_key); role != items->end()) {
-        auto read = decode_role(role->second);
-        if (!read) return damaged();
-        standpoint = std::move(*read);
-    } else if (!items->empty()) {
-        return damaged();
-    }
-    for (const auto& [key, item] : *items) {
-        if (key == role_key) continue;
-        auto cell = decode_cell(item);
-        if (!cell || key.front() != cell_letter) return damaged();
-        cells.emplace(key.substr(1), std::move(*cell));
-    }
+    auto role = read_role(store);
+    if (!role) return role.fault();
+    auto& [standpoint, cells] = *role;
     const bool is_new = standpoint.life == 0;
     while (standpoint.life == 0) standpoint.life = random();
     if (founds && !standpoint.record) standpoint.record = first_record({self, standpoint.life});

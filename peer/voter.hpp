@@ -43,6 +43,9 @@ class Voter {
                                       const std::function<std::uint64_t()>& random, bool founds,
                                       const VoterLimits& limits = {});
 
+    /// Is what the store holds of a role as it was written? A store without one is.
+    static store::Outcome<bool> verify(store::Store& store);
+
     /// False where it is dropped: too many wait, or there is no room for another register.
     bool ask(const crdt::NodeKey& from, const agree::Request& request);
     /// Takes a record that was decided on, as if somebody had sent it.

@@ -2,7 +2,8 @@
 // the mesh is cut, the side with the majority goes on and the other is refused (docs/coordination.md).
 //
 //     auto next = node.agreed<int>("ticket");
-//     next.change([](std::optional<int> n) { return n.value_or(0) + 1; });   // no two nodes get the same
+//     auto mine = next.change([](std::optional<int> n) { return n.value_or(0) + 1; });
+//     if (!mine.earlier) use(*mine.value);                                  // nobody else gets this number
 //     next.read();                                                          // the last that was decided
 //
 // Each call waits for the network, up to `within`, and then throws one of two errors: Errc::no_majority, where nothing
@@ -51,10 +52,13 @@ struct ChangeId {
 /// What was decided.
 template <class T>
 struct Decided {
-    std::optional<T> value{};    ///< after the change; nothing: never written, or erased
+    std::optional<T> value{};    ///< after the change; nothing: never written, or erased. See `earlier`
     std::uint64_t revision = 0;  ///< counts the changes of this register
     bool changed = false;        ///< false: the change left the value as it was
-    bool earlier = false;        ///< an earlier attempt had come through; the value may have changed since
+    /// The change is made, once, by an attempt that seemed to be lost; `value` is the present one, which others may
+    /// have made since. Also without a ChangeId: a call makes several attempts. What the change itself made is not
+    /// known.
+    bool earlier = false;
 };
 
 namespace detail {

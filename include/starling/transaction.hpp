@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include <starling/error.hpp>
 #include <starling/export.hpp>
 #include <starling/handles.hpp>
 

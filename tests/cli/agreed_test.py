@@ -122,6 +122,18 @@ class Agreed(unittest.TestCase):
         self.nodes.kill("a")
         self.assertEqual(LOST, self.ended(holder)[0])
 
+    def test_a_holder_that_stands_still_past_its_time_is_ended(self):
+        self.three()
+        begun = self.home / "begun"
+        holder = self.lock("a", "sh", "-c", f"echo $STARLING_TOKEN > {begun}; exec sleep 60", options=("--ttl", "1s"))
+        self.assertTrue(until(lambda: begun.exists() and begun.read_text().strip()))
+        self.nodes.running["a"].send_signal(signal.SIGSTOP)
+        code, out, err = self.ended(self.lock("b", "sh", "-c", "echo $STARLING_TOKEN"))
+        self.assertEqual((0, ""), (code, err))
+        self.assertGreater(int(out), int(begun.read_text()))
+        self.nodes.running["a"].send_signal(signal.SIGCONT)
+        self.assertEqual(LOST, self.ended(holder)[0])
+
     def test_a_killed_voter_is_missed_by_nobody_and_remembers(self):
         self.three()
         tokens = []

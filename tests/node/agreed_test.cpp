@@ -91,7 +91,7 @@ TEST_CASE("three voters: no two of many threads on all nodes get the same number
     town.vote(3);
     constexpr int each = 15;
     std::array<std::vector<int>, 6> got;
-    std::atomic<int> unknown{0};  // of whom many others' changes came before the next attempt: the number may be taken
+    std::atomic<int> unknown{0};  // a number was taken, or may have been, and nobody can say which
     std::vector<std::thread> threads;
     for (std::size_t t = 0; t < got.size(); ++t) {
         threads.emplace_back([&, t] {
@@ -100,8 +100,9 @@ TEST_CASE("three voters: no two of many threads on all nodes get the same number
                 std::error_code error;
                 ChangeId id;
                 const auto decided = tickets.change(next_number, patience, id, error);
-                if (!error) got[t].push_back(*decided.value);
-                if (error) ++unknown;
+                const bool known = !error && !decided.earlier;
+                if (known) got[t].push_back(*decided.value);
+                if (!known) ++unknown;
                 if (error && error != Errc::outcome_unknown) unknown += 1000;
             }
         });
@@ -115,7 +116,7 @@ TEST_CASE("three voters: no two of many threads on all nodes get the same number
     std::sort(all.begin(), all.end());
     CHECK(std::adjacent_find(all.begin(), all.end()) == all.end());
     CHECK(all.size() + std::size_t(unknown) == got.size() * each);
-    CHECK(all.size() >= got.size() * each / 2);
+    CHECK(all.size() >= std::size_t(each));  // whoever is overtaken is not all
     const auto last = town.nodes[2].agreed<int>("tickets").read(patience);
     CHECK(last >= int(all.size()));
     CHECK(last <= int(all.size()) + unknown);

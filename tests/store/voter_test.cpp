@@ -300,11 +300,13 @@ TEST_CASE("a copy of a voter's store has no voter's role, and what is damaged is
         store::Batch batch;
         batch.items.push_back({store::Room::agreement, key, item});
         REQUIRE(bool((*store)->commit(batch)));
+        CHECK_FALSE(bool(peer::Voter::verify(**store)));
         const auto opened = peer::Voter::open(own_key, **store, random, false);
         REQUIRE_FALSE(bool(opened));
         CHECK(opened.fault().code == store::StoreFaultCode::corrupt);
         batch.items[0].value = sound;
         REQUIRE(bool((*store)->commit(batch)));
     }
+    CHECK(bool(peer::Voter::verify(**store)));
     CHECK(bool(peer::Voter::open(own_key, **store, random, false)));
 }
