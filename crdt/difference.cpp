@@ -165,6 +165,7 @@ Changes apply_difference(Replica& replica, const Difference& difference) {
         if (origin == nullptr) continue;  // nothing of it lives
         const auto drop = [&](Seq first, Seq last) {
             origin->live.each(first, last, [&](Seq, Handle handle) {
+                if (is_mesh_key(state.at(handle).key())) return;  // nothing removes it: whoever says so errs or lies
                 if (replica.gathers_) changes.push_back({Slot(state.at(handle).slot()), std::nullopt});
                 state.remove(handle);
             });

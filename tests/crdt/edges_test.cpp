@@ -150,6 +150,19 @@ TEST_CASE("what is published below $mesh/ travels in every form, and nothing rem
         CHECK(each->state().fingerprint() == node.state().fingerprint());
         each->check();
     }
+
+    Difference lie;  // that all of it died
+    lie.base = node.state().version();
+    lie.tops = {{replica(1), {2, node.state().last_stamp(replica(1))}}, {replica(2), {1, 0}}};
+    lie.depth = 2;
+    for (const bool inside_is_live : {true, false}) {
+        lie.inside_is_live = inside_is_live;
+        if (!inside_is_live) lie.inside = {{replica(1), {{1, 2}}}};
+        REQUIRE(valid_difference(by_changeset, lie));
+        CHECK(apply_difference(by_changeset, lie).empty());
+        CHECK(held(by_changeset) == 2);
+        by_changeset.check();
+    }
 }
 
 TEST_CASE("a peer that knows more of the running life than the node does is refused") {
