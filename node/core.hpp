@@ -138,6 +138,7 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
 
     // -- members.cpp
     void open_records();
+    bool look_at_some();
     Commit publish(const net::Bytes& record);
     void tell_network();
     bool take_secrets(std::optional<std::string>& trouble);

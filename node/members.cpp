@@ -12,9 +12,9 @@ void Core::open_records() {
         const std::lock_guard lock(mutex_);  // `read` would look for a transaction of this thread's, in another node
         book_.note(peer_->state());
     }
-    for (std::size_t looked = 0; looked < records_at_open_max && look_at_records(); looked += records_at_once_max) {
-    }
-    tell_network();
+    for (std::size_t looked = 0; looked < records_at_open_max && book_.waits(); looked += records_at_once_max)
+        look_at_some();
+    tell_network();  // once: it takes as long as there are members
     const auto& chain = membership_.membership.chain;
     if (book_.read([&](const net::Roster& roster) { return roster.holds(chain); })) return;
     try {
@@ -47,13 +47,18 @@ Commit Core::publish(const net::Bytes& record) {
 
 bool Core::look_at_records() {
     if (!book_.waits()) return false;
+    if (look_at_some()) tell_network();
+    return book_.waits();
+}
+
+/// True where that says anything new.
+bool Core::look_at_some() {
     std::vector<MeshBook::Entry> entries;
     {
         const std::lock_guard lock(mutex_);
         entries = book_.next(peer_->state());
     }
-    if (book_.look_at(entries)) tell_network();
-    return book_.waits();
+    return book_.look_at(entries);
 }
 
 void Core::tell_network() {
