@@ -77,6 +77,9 @@ class Door {
     static bool check_ready(const Secret<32>& key, const CurveEnds& ends, BytesView hello, BytesView welcome,
                             BytesView frame);
 
+    /// Of the secrets that it was given the newest? Who knows only an earlier one was away, or put out.
+    bool is_newest(const Secret<32>& key) const { return key == keys_.front(); }
+
   private:
     Bytes introduction(std::uint64_t wall_ms) const;
     std::variant<Guest, DoorRefusal> checked(BytesView part, const Secret<32>& key, const CurveKey& shown,

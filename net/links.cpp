@@ -154,6 +154,10 @@ void Links::take_hello(ConnectionId id, const CurveKey& key, BytesView frame) {
         side_of(id).send(id, FrameKind::revoked, payload_of(Door::revoked(door_key, ends, frame)));
         return listener_.turn_away(id, DoorRefusal::revoked, now_);
     }
+    // By an earlier secret those who were away come in, not who only now joins: it may have an old code of somebody who
+    // was put out. The founder's directory may have been made anew from the admin key.
+    if (!door_.is_newest(door_key) && chain.size() > 1 && !roll_.members.contains(who.node))
+        return listener_.refuse(id, DoorRefusal::no_proof, now_);
     listener_.mark_member(id);
     if (auto refusal = refusal_for(who)) return listener_.refuse(id, *refusal, now_);
     if (joined_.used_up(who.node, standing)) return listener_.refuse(id, DoorRefusal::used_up, now_);

@@ -215,6 +215,10 @@ std::optional<Secret<32>> open_secret(const SecretRecord& record, const MeshId& 
     return root;
 }
 
+bool claims_revocation(BytesView bytes) {
+    return !bytes.empty() && RecordKind(bytes.front()) == RecordKind::revocation;
+}
+
 Bytes encode_record(const MemberRecord& record) {
     return Bytes(1, char(RecordKind::member)) + encode_chain(record.chain);
 }

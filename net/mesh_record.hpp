@@ -62,6 +62,9 @@ constexpr std::size_t sealed_for_max = 1400;  // in one record; for more members
 
 using MeshRecord = std::variant<MemberRecord, Revocation, SecretRecord>;
 
+/// By its first byte alone.
+bool claims_revocation(BytesView bytes);
+
 /// One form of each record.
 Bytes encode_record(const MemberRecord& record);
 /// Signed by the issuer, whose chain the record gets.

@@ -85,11 +85,18 @@ bool MeshSecret::add(const MeshSecret& other) {
     return news;
 }
 
-Result<MeshKeys> MeshSecret::successor() const {
-    if (newest().epoch == UINT32_MAX) return Fault{FaultCode::refused, "the mesh's secret has the highest number"};
+bool MeshSecret::keeps(std::uint32_t epoch, const Digest256& digest) const {
+    if (keys_.size() < secrets_kept_max) return true;
+    const auto& oldest = keys_.back();
+    return epoch != oldest.epoch ? epoch > oldest.epoch : digest >= oldest.digest;
+}
+
+Result<MeshKeys> MeshSecret::successor(std::uint32_t above) const {
+    const auto highest = std::max(newest().epoch, above);
+    if (highest == UINT32_MAX) return Fault{FaultCode::refused, "the mesh's secret has the highest number"};
     Secret<32> root;
     randombytes_buf(root.data(), root.size());
-    return MeshKeys(trust_.mesh, newest().epoch + 1, root);
+    return MeshKeys(trust_.mesh, highest + 1, root);
 }
 
 // -- files: the newest secret, the admin key; where it is not the first, its number; then number and secret of others

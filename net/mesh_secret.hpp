@@ -53,8 +53,10 @@ class MeshSecret {
     bool add(std::uint32_t epoch, const Secret<32>& root);
     /// All of the other's, of the same mesh.
     bool add(const MeshSecret& other);
-    /// A random one, newer than all. Faults: refused (there is no higher number).
-    Result<MeshKeys> successor() const;
+    /// Is it kept, or would be if it were known?
+    bool keeps(std::uint32_t epoch, const Digest256& digest) const;
+    /// A random one, newer than all and of a number above another as well. Faults: refused (there is no higher number).
+    Result<MeshKeys> successor(std::uint32_t above = 0) const;
 
     /// What is kept besides `newest`, sealed under a key of it: for who learns only that one. One form, of a random
     /// nonce.

@@ -172,7 +172,9 @@ void MeshTransport::hear(Clock::time_point now) {
         if (what == PeerTable::Heard::fresh) links_->heard(node, heard.address);
         // Without an answer, a node whose clock was set back between two runs could not come here for a long time. The
         // answer tells nothing that a beacon does not.
-        const bool asks = heard.beacon.asks && (what == PeerTable::Heard::fresh || what == PeerTable::Heard::old_run);
+        const bool unlisted = stale && !links_->shuns(node);  // the door looks closer
+        const bool asks =
+            heard.beacon.asks && (what == PeerTable::Heard::fresh || what == PeerTable::Heard::old_run || unlisted);
         if (asks && !links_->linked(node)) discovery_->answer(heard.source, heard.secret, now);
     }
 }

@@ -10,6 +10,7 @@
 // under neither in a watcher.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <future>
@@ -138,7 +139,7 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
 
     // -- members.cpp
     void open_records();
-    bool look_at_some();
+    MeshBook::News look_at_some();
     Commit publish(const net::Bytes& record);
     void tell_network();
     bool take_secrets(std::optional<std::string>& trouble);
@@ -167,8 +168,11 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     std::optional<Directory> dir_;  // its lock
     const net::Identity identity_;
     const crdt::NodeKey node_key_;
-    const Settled membership_;    // as it was at the open
-    mutable std::mutex telling_;  // guards the secret; taken before that of the book
+    const Settled membership_;                             // as it was at the open
+    mutable std::mutex telling_;                           // guards the secret; taken before that of the book
+    std::map<net::Roster::SecretKey, std::size_t> taken_;  ///< so many records of a secret that is known
+    std::atomic<bool> untold_ = false;                     ///< the records say what the network was not told
+    std::atomic<std::size_t> batches_untold_ = 0;          ///< of records that were looked at since
     net::MeshSecret secret_;
     MeshBook book_;
     const Log log_;

@@ -8,23 +8,27 @@ namespace starling::detail {
 
 /// Before the network starts: nobody else is here yet.
 void Core::open_records() {
+    const auto own = net::encode_record(net::MemberRecord{membership_.membership.chain});
+    bool published = false;
     {
         const std::lock_guard lock(mutex_);  // `read` would look for a transaction of this thread's, in another node
-        book_.note(peer_->state());
+        const auto& state = peer_->state();
+        book_.note(state);
+        const auto field = field_of_record(own), value = value_of_record(own);
+        for (const auto* entry : state.entries(crdt::SlotView{crdt::Type::map, net::mesh_records_key, field}))
+            published = published || entry->value() == value;
     }
     for (std::size_t looked = 0; looked < records_at_open_max && book_.waits(); looked += records_at_once_max)
         look_at_some();
-    tell_network();  // once: it takes as long as there are members
-    const auto& chain = membership_.membership.chain;
-    if (book_.read([&](const net::Roster& roster) { return roster.holds(chain); })) return;
     try {
-        publish(net::encode_record(net::MemberRecord{chain}));
+        if (!published) publish(own);
     } catch (const Error& error) {
         log_(LogLevel::warning, std::string("this node is not among the members yet: ") + error.what());
     }
+    tell_network();  // once: it takes as long as there are members
 }
 
-/// As `transact` does, whatever the node's role: what is published stands for itself.
+/// As `transact` does, whatever the node's role: what is published stands for itself. Tells the network nothing.
 Commit Core::publish(const net::Bytes& record) {
     crdt::Dot last;
     {
@@ -40,28 +44,35 @@ Commit Core::publish(const net::Bytes& record) {
         last = commit->last;
     }
     network_->written();
-    if (book_.look_at({{node_key_, record}})) tell_network();
+    if (book_.look_at_own({node_key_, record}).any) untold_ = true;
     const auto dot = to_public(last);
     return {Version({{dot.replica, dot.seq}}), true, dot, shared_from_this()};
 }
 
+/// Telling takes as long as there are members: while more records wait it is done seldom, but for revocations.
 bool Core::look_at_records() {
-    if (!book_.waits()) return false;
-    if (look_at_some()) tell_network();
-    return book_.waits();
+    const bool waited = book_.waits();
+    const bool revocation = waited && look_at_some().revocation;
+    const bool waits = waited && book_.waits();
+    if (waited) ++batches_untold_;
+    if (untold_ && (!waits || revocation || batches_untold_ >= batches_untold_max)) tell_network();
+    return waits;
 }
 
-/// True where that says anything new.
-bool Core::look_at_some() {
+MeshBook::News Core::look_at_some() {
     std::vector<MeshBook::Entry> entries;
     {
         const std::lock_guard lock(mutex_);
         entries = book_.next(peer_->state());
     }
-    return book_.look_at(entries);
+    const auto news = book_.look_at(entries);
+    if (news.any) untold_ = true;
+    return news;
 }
 
 void Core::tell_network() {
+    untold_ = false;
+    batches_untold_ = 0;
     std::optional<std::string> trouble;
     {
         const std::lock_guard lock(telling_);
@@ -69,7 +80,8 @@ void Core::tell_network() {
         if (take_secrets(trouble)) network_->set_secrets(secret_);
     }
     if (trouble) log_(LogLevel::warning, *trouble);
-    seal_for_the_rest();
+    // Of what waits some may say that a member is out, or that the secret is sealed for it.
+    if (!book_.waits()) seal_for_the_rest();
 }
 
 Revoked Core::revoked(const net::DoorCounters& door) const {
@@ -137,13 +149,17 @@ bool Core::revoke(const net::NodeKey& key, bool itself) {
     if (!membership_.issuer) throw Error(Errc::not_admin);
     if (key == membership_.membership.mesh.trust().admin)
         throw Error(Errc::invalid_argument, "the admin key founds the mesh: without it there is none");
-    const auto what = book_.read([&](const net::Roster& roster) { return subject_in(roster, key); });
+    auto what = book_.read([&](const net::Roster& roster) { return subject_in(roster, key); });
+    const auto links = network_->figures().links;  // who is linked need not have published what it is
+    if (!what && std::ranges::any_of(links, [&](const auto& link) { return link.peer == key; }))
+        what = net::Subject::node;
     if (!what) throw Error(Errc::no_such_member, to_public(key).to_string());
     const auto& own = membership_.membership.chain;
     if (!itself && std::ranges::any_of(own, [&](const auto& link) { return link.subject == key; }))
         throw Error(Errc::invalid_argument, "that would put out this node itself");
     if (book_.read([&](const net::Roster& roster) { return roster.revoked().contains(key); })) return false;
     const auto commit = publish(revocation_of(key, *what));
+    tell_network();
     if (storage_) commit.durable();
     return true;
 }

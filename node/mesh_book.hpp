@@ -4,6 +4,7 @@
 // `$mesh/` as it likes, and nobody waits for signatures.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <mutex>
 #include <set>
@@ -17,6 +18,8 @@ namespace starling::detail {
 
 /// Verified in one go: at most seven signatures each, some 15 ms in all at worst, a third of that as a rule.
 constexpr std::size_t records_at_once_max = 32;
+/// While more wait, what they say is told after so many times `records_at_once_max`.
+constexpr std::size_t batches_untold_max = 32;
 /// Verified before an open returns; the rest, if somebody wrote so much, while the node runs.
 constexpr std::size_t records_at_open_max = 4096;
 
@@ -35,13 +38,21 @@ class MeshBook {
     void note(const crdt::State& state);
     /// The same of one life. O(its entries that came).
     void note(const crdt::State& state, const crdt::ReplicaId& life);
-    /// What is to be looked at next: first of those whose writers wrote the least nonsense.
+    /// What is to be looked at next: what claims to be a revocation first, then of those whose writers wrote the least
+    /// nonsense so far, one of each in turn. O(writers log writers).
     std::vector<Entry> next(const crdt::State& state);
+    /// Something is to be looked at, or in somebody's hands.
     bool waits() const;
 
     // -- without it
-    /// True where they say anything new.
-    bool look_at(const std::vector<Entry>& entries);
+    struct News {
+        bool any = false;         ///< they say anything new
+        bool revocation = false;  ///< and that is one
+    };
+    /// What `next` gave.
+    News look_at(const std::vector<Entry>& entries);
+    /// What this node publishes itself.
+    News look_at_own(const Entry& entry);
     /// `look(const net::Roster&)`. Not for long: whoever looks at records waits.
     template <class Look>
     auto read(Look look) const {
@@ -50,13 +61,19 @@ class MeshBook {
     }
 
   private:
-    void wait_for(const crdt::ReplicaId& life, crdt::Seq seq);
+    struct Waiting {
+        std::deque<crdt::Dot> revocations, others;
+        bool empty() const { return revocations.empty() && others.empty(); }
+    };
+    void wait_for(const crdt::ReplicaId& life, crdt::Seq seq, crdt::BytesView value);
+    void look_at(const Entry& entry, News& news);
 
     const net::Trust trust_;
     mutable std::mutex mutex_;  // guards what follows
     net::Roster roster_;
     std::map<crdt::ReplicaId, crdt::Seq> noted_;  ///< how far each life was noted
-    std::multimap<unsigned, crdt::Dot> waiting_;  ///< by how often their writers were wrong before
+    std::map<net::NodeKey, Waiting> waiting_;     ///< by writer; none is empty
+    std::size_t in_hand_ = 0;                     ///< given out by `next`, and not looked at yet
     std::map<net::NodeKey, unsigned> wrong_;      ///< by writer
     std::set<net::Digest256> held_;               ///< what holds, by content
 };

@@ -1,5 +1,6 @@
 // The mesh's newest secret: how a node comes to know it from the records, and how an admin makes another.
 #include <algorithm>
+#include <thread>
 
 #include "node/core.hpp"
 
@@ -20,11 +21,15 @@ bool Core::take_secrets(std::optional<std::string>& trouble) {
             const auto known = [&, digest = key.digest] {
                 return std::ranges::find(secret_.all(), digest, &net::MeshKeys::digest) != secret_.all().end();
             };
+            if (!secret_.keeps(key.epoch, key.digest)) continue;
+            auto& taken = taken_[key];
+            if (taken == records.size()) continue;
             for (const auto& record : records) {
                 const auto root = known() ? std::nullopt : net::open_secret(record, mesh, identity_);
                 if (root) news = secret_.add(record.epoch, *root) || news;
                 if (known()) news = secret_.add_history(record.digest, record.history) || news;
             }
+            if (known()) taken = records.size();
         }
     });
     if (!news || !dir_) return news;
@@ -80,6 +85,8 @@ void Core::seal_for_the_rest() {
     if (newest.epoch == 0) return;  // whose holder founded the mesh or had a code with it, as all before
     if (book_.read([&](const net::Roster& roster) { return roster.revokes(membership_.issuer->chain); })) return;
     const net::Roster::SecretKey key{newest.epoch, newest.digest};
+    // A secret that only a join code told of is not vouched for.
+    if (!book_.read([&](const net::Roster& roster) { return roster.secrets().contains(key); })) return;
     const auto nodes = to_seal_for(&key);
     try {
         for (const auto& record : secret_records(*membership_.issuer, known, newest, nodes)) publish(record);
@@ -93,13 +100,20 @@ std::uint32_t Core::rotate() {
     if (inside_transaction()) throw Error(Errc::nested_transaction);
     require_unrevoked();
     if (!membership_.issuer) throw Error(Errc::not_admin);
+    while (book_.waits()) {  // some may say that a member is out
+        look_at_some();
+        std::this_thread::yield();
+    }
     const auto known = secret();
-    const auto next = known.successor();
+    const auto next = known.successor(book_.read([](const net::Roster& roster) {
+        return roster.secrets().empty() ? 0 : roster.secrets().rbegin()->first.epoch;
+    }));
     if (!next) throw Error(Errc::invalid_argument, next.fault().what);
     auto nodes = to_seal_for(nullptr);
     nodes.push_back(node_key_);
     std::optional<Commit> last;
     for (const auto& record : secret_records(*membership_.issuer, known, *next, nodes)) last = publish(record);
+    tell_network();
     if (storage_) last->durable();
     return next->epoch;
 }
