@@ -74,6 +74,7 @@ namespace {
 
 std::optional<Change> change_at(const crdt::State& state, const crdt::Slot& slot, std::string_view prefix) {
     if (!slot.key.starts_with(prefix) || slot.type == crdt::trim_mark) return std::nullopt;
+    if (crdt::is_mesh_key(slot.key) && !crdt::is_mesh_key(prefix)) return std::nullopt;  // the mesh's own
     Change change{detail::to_public(slot.type), slot.key, detail::to_value(slot.field), {}, {}};
     if (slot.type == crdt::Type::journal) {
         change.field = {};  // idempotency keys are no places
