@@ -94,7 +94,7 @@ TEST_CASE("watchers are told of the mesh's own only where they ask for it") {
     CHECK(all.wait());
 }
 
-TEST_CASE("nonsense below $mesh/ is looked at once, and those who write it come last") {
+TEST_CASE("nonsense below $mesh/ is looked at once, and those who write it come last; revocations come first") {
     using namespace starling::detail;
     const auto admin = net::Identity::generate(), node = net::Identity::generate();
     const net::Trust trust{net::mesh_id_of(admin.node_key()), admin.node_key()};
@@ -117,9 +117,12 @@ TEST_CASE("nonsense below $mesh/ is looked at once, and those who write it come 
         book.note(reader.state(), changeset.origin);  // nothing came meanwhile
     };
     for (char letter = 'a'; letter < 'c'; ++letter) take(publish(bad, net::Bytes(100, letter)));
-    REQUIRE(book.next(reader.state()).size() == 2);
+    const auto lies = book.next(reader.state());
+    REQUIRE(lies.size() == 2);
     REQUIRE(book.next(reader.state()).empty());
-    CHECK_FALSE(book.look_at({{liar.node, "nonsense"}}));
+    CHECK(book.waits());  // they are in our hands
+    CHECK_FALSE(book.look_at(lies).any);
+    CHECK_FALSE(book.waits());
 
     // He was wrong before: what others write goes first, however much he wrote before them.
     for (int count = 0; count < 2 * int(records_at_once_max); ++count)
@@ -128,21 +131,29 @@ TEST_CASE("nonsense below $mesh/ is looked at once, and those who write it come 
     const auto first = book.next(reader.state());
     REQUIRE(first.size() == records_at_once_max);
     CHECK(first[0].writer == honest.node);
-    CHECK(book.look_at(first));
+    CHECK(book.look_at(first).any);
     CHECK(book.waits());
     CHECK(book.read([&](const net::Roster& roster) { return roster.holds(chain); }));
-    CHECK_FALSE(book.look_at(first));  // known
+    CHECK_FALSE(book.look_at_own(first[0]).any);  // known
 
-    // All at once, as at an open.
+    // All at once, as at an open: nothing is known of anybody yet, and each has its turn. Revocations go before all.
+    const net::Issuer issuer{admin, {}};
+    take(publish(good, net::encode_record(issuer, trust.mesh, {net::Subject::node, {7}, 1, {}, {}})));
     MeshBook anew(trust);
     anew.note(reader.state());
-    std::size_t looked = 0;
+    const auto opened = anew.next(reader.state());
+    REQUIRE(opened.size() == records_at_once_max);
+    CHECK(net::claims_revocation(opened[0].record));
+    const auto news = anew.look_at(opened);
+    CHECK((news.any && news.revocation));
+    CHECK(anew.read([&](const net::Roster& roster) { return roster.holds(chain); }));
+    std::size_t looked = opened.size();
     while (anew.waits()) {
         const auto entries = anew.next(reader.state());
         looked += entries.size();
         anew.look_at(entries);
     }
-    CHECK(looked == 3 + 2 * records_at_once_max);
+    CHECK(looked == 4 + 2 * records_at_once_max);
     CHECK(anew.read([&](const net::Roster& roster) { return roster.size(); }) == 1);
 }
 
@@ -330,5 +341,32 @@ TEST_CASE("secrets made at the same time end in one") {
     const auto secret_in = [](const Node& by) { return by.invite().substr(10, 43); };  // of a code, the first 32 bytes
     CHECK(becomes([&] { return secret_in(a) == secret_in(b); }));
     CHECK(a.rotate() == 2);
+    CHECK(becomes([&] { return b.status().secret_epoch == 2; }));
+}
+
+TEST_CASE("a code from before a rotation lets nobody new in, and the admin key alone brings an admin back") {
+    const starling::testing::TemporaryDirectory dir;
+    auto a = Node::open(in(dir.path / "a"));
+    const auto old_code = a.invite();
+    const auto b = joined(a, {.role = Role::writer}, dir.path / "b");
+    REQUIRE(becomes([&] { return links(a, b) && a.members().size() == 2; }));
+    CHECK(a.rotate() == 1);
+    REQUIRE(becomes([&] { return b.status().secret_epoch == 1; }));
+    auto options = quiet();
+    options.mesh = old_code;
+    const auto late = Node::open(options);
+    late.add_peer("127.0.0.1:" + std::to_string(b.status().port));
+    std::this_thread::sleep_for(500ms);
+    CHECK(late.peers().empty());
+    CHECK(b.members().size() == 2);
+
+    a.close();
+    std::filesystem::create_directory(dir.path / "again");
+    std::filesystem::copy_file(dir.path / "a/admin.key", dir.path / "again/admin.key");
+    const auto again = Node::open(in(dir.path / "again"));
+    CHECK(again.status().secret_epoch == 0);
+    again.add_peer("127.0.0.1:" + std::to_string(b.status().port));
+    REQUIRE(becomes([&] { return links(again, b) && again.members().size() == 3; }));
+    CHECK(again.rotate() == 2);  // above what it has heard of and cannot open
     CHECK(becomes([&] { return b.status().secret_epoch == 2; }));
 }
