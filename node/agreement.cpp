@@ -203,6 +203,9 @@ bool Agreement::carry() {
 /// What the proposer and the voter know of who decides is the same, and whoever is linked hears of it.
 bool Agreement::share_records() {
     const auto known = voter_.standpoint().record;
+    const auto epoch = std::max(known ? known->epoch : 0, proposer_ ? proposer_->record().epoch : 0);
+    if (epoch <= shared_epoch_) return false;  // a voter that fell silent takes no record, however often it is told
+    shared_epoch_ = epoch;
     if (known && !proposer_) {
         proposer_ = std::make_unique<agree::Proposer>(proposing_, *known, agree::ProposerLimits{}, hooks_.random);
     } else if (known && proposer_->record().epoch < known->epoch) {

@@ -124,6 +124,7 @@ class Agreement {
     peer::Voter voter_;
     std::unique_ptr<agree::Proposer> proposer_;  ///< from the first record that is known
     std::unique_ptr<agree::Transition> transition_;
+    std::uint64_t shared_epoch_ = 0;           ///< of the record that was told to all of these, and to the links
     std::map<crdt::NodeKey, Member> members_;  ///< that are linked
     std::uint64_t last_question_;
     std::uint64_t ask_again_us_ = UINT64_MAX;  ///< who the voters are

@@ -402,6 +402,44 @@ TEST_CASE("an election has one leader, with a note and a term, until it resigns 
     CHECK_FALSE(second.held());
 }
 
+TEST_CASE("a node whose voter takes no records any more goes on to propose under new ones") {
+    const crdt::NodeKey self{1}, other{2}, third{3};
+    const agree::VoterRecord first{1, {{self, 11}, {other, 22}, {third, 33}}, {}};
+    const agree::VoterRecord second{2, {{other, 22}}, {}};
+    peer::Voter voter(self, 11);
+    voter.install(first);
+    std::uint64_t drawn = 0;
+    detail::Agreement agreement(
+        self, std::move(voter),
+        {[] {}, [] {}, [](const std::function<void()>&) { return true; }, [&] { return ++drawn; }});
+    agreement.linked(other);
+    SUBCASE("its disk failed") {
+        agreement.disk_failed();
+    }
+    SUBCASE("it was found to have gone back") {
+        const agree::Request seen{7, 11, 1, 1'000, agree::Read{"k"}};
+        REQUIRE(agreement.received(other, agree::encode(seen)));
+    }
+    std::thread asks([&] { CHECK(code_of([&] { (void)agreement.run("k", {}, patience, nullptr); }) == Errc{}); });
+    std::uint64_t asked_anew = 0;
+    REQUIRE(comes([&] {
+        agreement.tick();
+        for (const auto& [to, bytes] : agreement.take_sends()) {
+            const auto message = agree::decode(bytes);
+            const auto* request = message ? std::get_if<agree::Request>(&*message) : nullptr;
+            if (request == nullptr || !std::holds_alternative<agree::Read>(request->body)) continue;
+            agree::Reply reply{request->id, 22, 5, agree::Held{}};
+            if (request->epoch < 2) reply.body = agree::Refused{agree::Refusal::old_epoch, {}, second};
+            if (request->epoch == 2) ++asked_anew;
+            CHECK(agreement.received(other, agree::encode(reply)));
+        }
+        return asked_anew > 0;
+    }));
+    asks.join();
+    CHECK(agreement.voters().epoch == 2);
+    agreement.check();
+}
+
 TEST_CASE("calls in the wrong place, and functions that throw") {
     const testing::TemporaryDirectory scratch;
     auto node = Node::open(in(scratch / "d"));
