@@ -109,7 +109,7 @@ class Agreement {
     void advance(std::uint64_t now_us);
     std::uint64_t next_due_us() const;
     void require_open() const;
-    void await_record(Guard& lock, std::uint64_t deadline_us);
+    void await_record(Guard& lock, std::uint64_t deadline_us, const std::stop_token& stop = {});
     bool all_known(Guard& lock, std::uint64_t deadline_us);
     void found(Guard& lock, std::uint64_t deadline_us);
     std::vector<agree::Voter> named(const std::vector<crdt::NodeKey>& nodes) const;

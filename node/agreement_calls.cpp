@@ -79,16 +79,18 @@ void Agreement::wait_until(Guard& lock, std::condition_variable& changed, std::u
     }
 }
 
-void Agreement::await_record(Guard& lock, std::uint64_t deadline_us) {
+/// Returns without one where `stop` is requested.
+void Agreement::await_record(Guard& lock, std::uint64_t deadline_us, const std::stop_token& stop) {
     require_open();
     if (proposer_) return;
     ++need_record_;
     ask_again_us_ = boot_us();
     hooks_.to_network();
-    wait_until(lock, changed_, deadline_us, [&] { return proposer_ || boot_us() >= deadline_us; });
+    wait_until(lock, changed_, deadline_us,
+               [&] { return proposer_ || stop.stop_requested() || boot_us() >= deadline_us; });
     --need_record_;
     require_open();
-    if (!proposer_) throw Error(Errc::no_majority, "no voters are known here");
+    if (!proposer_ && !stop.stop_requested()) throw Error(Errc::no_majority, "no voters are known here");
 }
 
 AgreedResult Agreement::run(const crdt::Bytes& key, const AgreedChange& change, milliseconds within, ChangeId* id) {
@@ -150,9 +152,11 @@ std::shared_ptr<LockHold> Agreement::acquire(const crdt::Bytes& key, agree::Lock
     const std::stop_callback stopped(options.stop, [this] {
         const std::lock_guard lock(mutex_);
         for (const auto& [of, one] : holds_) one->changed.notify_all();
+        changed_.notify_all();
     });
     Guard lock(mutex_);
-    await_record(lock, deadline_us);
+    await_record(lock, deadline_us, options.stop);
+    if (!proposer_) return nullptr;
     hold = std::make_shared<LockHold>(*proposer_, key, proposing_, hooks_.random, options.lost);
     holds_.emplace(key, hold);
     hold->lock.acquire(std::move(wish), {boot_us(), 0});

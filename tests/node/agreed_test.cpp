@@ -266,6 +266,23 @@ TEST_CASE("a lock is given up by its destructor and by the end of the node, and 
     CHECK(code_of([&] { (void)town.nodes[0].agreed<int>("n").read(); }) == Errc::closed);
 }
 
+TEST_CASE("waiting for a lock can be stopped where no voters are known, too") {
+    const auto alone = lone();  // in memory: it does not vote
+    std::stop_source stop;
+    LockOptions options;
+    options.stop = stop.get_token();
+    std::atomic<bool> over{false};
+    std::thread waits([&] {
+        CHECK_FALSE(alone.lock("l", options));
+        over = true;
+    });
+    std::this_thread::sleep_for(100ms);
+    CHECK_FALSE(over);
+    stop.request_stop();
+    waits.join();
+    CHECK_FALSE(alone.lock("l", options));  // stopped before
+}
+
 TEST_CASE("voters are named by admins, among linked nodes that keep what they promise") {
     Town town(3);
     auto& founder = town.nodes[0];
