@@ -98,15 +98,16 @@ Json AgreedOperations::lock(const Json& request, ClientSession& session) const {
     options.ttl = milliseconds(*ttl_ms);
     options.wait = milliseconds(*wait_ms);
     options.note = request.contains("note") && request["note"].is_string() ? request["note"].get<std::string>() : "";
-    options.lost = [outbox = session.outbox] {
+    const auto tell_lost = [outbox = session.outbox] {
         Json line = ok_answer();
         line["lost"] = true;
         outbox->push(line);
     };
+    options.lost = tell_lost;
     auto turn = std::make_shared<Turn>();
     // The thread ends with what it writes to.
     turn->wanting = std::jthread([node = &node_, into = turn.get(), name = *name, options = std::move(options),
-                                  outbox = session.outbox](const std::stop_token& stop) mutable {
+                                  outbox = session.outbox, tell_lost](const std::stop_token& stop) mutable {
         try {
             options.stop = stop;
             const bool waits = options.wait.count() > 0;
@@ -115,6 +116,10 @@ Json AgreedOperations::lock(const Json& request, ClientSession& session) const {
             if (!into->lock && !stop.stop_requested())
                 outbox->push(error_answer(error_code::absent, "somebody else has the lock '" + name + "'"));
             if (!into->lock) return;
+            if (!into->lock.held()) {  // whoever tells of losses may have done so, or not yet
+                tell_lost();
+                return;
+            }
             Json line = ok_answer();
             line["locked"] = {{"token", into->lock.token()}};
             outbox->push(line);
