@@ -111,7 +111,7 @@ class Agreement {
     void require_open() const;
     void await_record(Guard& lock, std::uint64_t deadline_us, const std::stop_token& stop = {});
     bool all_known(Guard& lock, std::uint64_t deadline_us);
-    void found(Guard& lock, std::uint64_t deadline_us);
+    void found(Guard& lock, const std::vector<crdt::NodeKey>& nodes, std::uint64_t deadline_us);
     std::vector<agree::Voter> named(const std::vector<crdt::NodeKey>& nodes) const;
     void wait_until(Guard& lock, std::condition_variable& changed, std::uint64_t deadline_us,
                     const std::function<bool()>& met);

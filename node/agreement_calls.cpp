@@ -220,14 +220,18 @@ Voters Agreement::voters() const {
     return voters;
 }
 
-/// With the lives of their roles, as they said themselves, or as the record has them.
+/// With the lives of their roles, as they said themselves, or as the record has those that are not linked.
 std::vector<agree::Voter> Agreement::named(const std::vector<crdt::NodeKey>& nodes) const {
     std::vector<agree::Voter> voters;
     for (const auto& node : nodes) {
         std::optional<crdt::Life> life;
         if (node == self_) life = voter_.standpoint().life;
-        if (const auto member = members_.find(node); member != members_.end()) life = member->second.life;
-        for (const auto& voter : proposer_->record().voters) {
+        if (const auto member = members_.find(node); member != members_.end()) {
+            life = member->second.life;
+            // The record may have the life of a role that it lost.
+            if (!life) throw Error(Errc::no_majority, crdt::short_name(node) + " does not answer: try again");
+        }
+        for (const auto& voter : proposer_ ? proposer_->record().voters : std::vector<agree::Voter>()) {
             if (!life && voter.node == node) life = voter.life;
         }
         if (!life) throw Error(Errc::invalid_argument, crdt::short_name(node) + " is not linked with this node");
@@ -257,14 +261,16 @@ bool Agreement::all_known(Guard& lock, std::uint64_t deadline_us) {
     return known();
 }
 
-/// The first record of a mesh, unless somebody that is linked knows of one.
-void Agreement::found(Guard& lock, std::uint64_t deadline_us) {
+/// The first record of a mesh, unless somebody that is linked knows of one. Not where the change of voters that follows
+/// would fail: who is to vote must be linked, so nobody founds another majority before its links are up.
+void Agreement::found(Guard& lock, const std::vector<crdt::NodeKey>& nodes, std::uint64_t deadline_us) {
     for (auto& [peer, member] : members_) member.life.reset();  // it may know more by now
     const bool all = all_known(lock, deadline_us);
     if (proposer_) return;
     if (!all) throw Error(Errc::no_majority, "a linked node does not say whether the mesh has voters: try again");
     if (voter_.standpoint().life == 0)
         throw Error(Errc::invalid_argument, "this node keeps its data in memory and does not vote there");
+    (void)named(nodes);
     voter_.found();
     settle(true);
 }
@@ -274,7 +280,7 @@ void Agreement::set_voters(const std::vector<crdt::NodeKey>& nodes, bool may_fou
     const auto deadline_us = deadline_after(within);
     Guard lock(mutex_);
     require_open();
-    if (!proposer_ && may_found) found(lock, deadline_us);
+    if (!proposer_ && may_found) found(lock, nodes, deadline_us);
     await_record(lock, deadline_us);
     (void)all_known(lock, deadline_us);
     if (transition_) throw Error(Errc::invalid_argument, "this node is changing the voters already");

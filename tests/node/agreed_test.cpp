@@ -326,6 +326,7 @@ TEST_CASE("a restored node is no voter until it is named again, and the founder 
     REQUIRE(comes([&] { return town.linked(2) && founder.voters().epoch == 1; }));  // the other one remembers
     CHECK_FALSE(founder.voters().votes);
     CHECK(code_of([&] { founder.set_voters({founder.id()}, 200ms); }) == Errc::no_majority);
+    const auto other = town.nodes[1].id();
     town.nodes[1] = {};
     town.nodes[0] = {};
     // Where all have lost it, the founder says who votes.
@@ -333,6 +334,11 @@ TEST_CASE("a restored node is no voter until it is named again, and the founder 
     std::filesystem::remove(town.scratch / "0" / "store.db-wal");
     Node::restore(town.scratch / "copy", town.scratch / "0");
     town.open(0);
+    // Who names others before they are linked makes no first record: they may have one.
+    const std::vector<NodeId> three{town.nodes[0].id(), other, NodeId{{7}}};
+    CHECK(code_of([&] { town.nodes[0].set_voters(three, patience); }) == Errc::invalid_argument);
+    CHECK(code_of([&] { town.nodes[0].set_voters({other}, patience); }) == Errc::invalid_argument);
+    CHECK(town.nodes[0].voters().epoch == 0);
     town.nodes[0].set_voters({town.nodes[0].id()}, patience);
     CHECK(town.nodes[0].agreed<int>("n").change(next_number, patience).value == 1);
 }
