@@ -31,6 +31,11 @@ namespace starling::detail {
 inline constexpr std::size_t unsent_bytes_max = std::size_t{16} << 20;
 inline constexpr std::chrono::milliseconds leave_ms_max{300};  ///< for locks to be given up when the node closes
 
+/// True on a thread that is inside the function of a `change`, under the lock of an Agreement.
+bool inside_change();
+/// Throws Errc::would_deadlock there: the locks of the node are taken before that one, never under it.
+void require_not_changing();
+
 /// Microseconds of a clock that only grows, also while the machine sleeps: CLOCK_BOOTTIME.
 std::uint64_t boot_us();
 

@@ -23,10 +23,6 @@ constexpr std::chrono::milliseconds overdue_ms{1};
 // A function of `change` runs on this thread.
 thread_local bool changing = false;
 
-void require_not_changing() {
-    if (changing) throw Error(Errc::would_deadlock, "inside the function of a change");
-}
-
 std::uint64_t deadline_after(milliseconds within) {
     const auto bounded = std::clamp(within, milliseconds(0), milliseconds(wait_max));
     return boot_us() + std::uint64_t(microseconds(bounded).count());
@@ -58,6 +54,14 @@ AgreedResult done(agree::OperationResult& result) {
 }
 
 }  // namespace
+
+bool inside_change() {
+    return changing;
+}
+
+void require_not_changing() {
+    if (changing) throw Error(Errc::would_deadlock, "inside the function of a change");
+}
 
 void Agreement::require_open() const {
     if (closing_) throw Error(Errc::closed);

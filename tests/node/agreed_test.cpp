@@ -470,6 +470,26 @@ TEST_CASE("calls in the wrong place, and functions that throw") {
     CHECK(code_of([&] { node.transact([&](Tx&) { (void)n.read(); }); }) == Errc::would_deadlock);
     CHECK(code_of([&] { (void)n.change([&](std::optional<int>) { return n.read().value_or(1); }); }) ==
           Errc::would_deadlock);
+    // The node's data is locked before its agreement, never inside it: not even to look.
+    const auto counter = node.counter("c");
+    const auto commit = counter.add(1);
+    const auto inside = [&](const std::function<void()>& call) {
+        return code_of([&] {
+            (void)n.change([&](std::optional<int>) {
+                call();
+                return 1;
+            });
+        });
+    };
+    CHECK(inside([&] { (void)counter.value(); }) == Errc::would_deadlock);
+    CHECK(inside([&] { (void)counter.add(1); }) == Errc::would_deadlock);
+    CHECK(inside([&] { commit.durable(); }) == Errc::would_deadlock);
+    CHECK(inside([&] { (void)commit.when_durable(); }) == Errc::would_deadlock);
+    CHECK(inside([&] { (void)node.wait_synced(0s); }) == Errc::would_deadlock);
+    CHECK(inside([&] { (void)node.status(); }) == Errc::would_deadlock);
+    CHECK(inside([&] { node.backup(scratch / "copy"); }) == Errc::would_deadlock);
+    CHECK(inside([&] { (void)node.voters(); }) == Errc::would_deadlock);
+    CHECK(counter.value() == 1);
     CHECK_THROWS_AS(n.change([](std::optional<int>) -> int { throw std::runtime_error("no"); }), std::runtime_error);
     CHECK(n.look().revision == 0);
     CHECK(code_of([&] { (void)node.agreed<int>("").read(); }) == Errc::invalid_argument);
