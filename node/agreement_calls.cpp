@@ -99,6 +99,8 @@ void Agreement::await_record(Guard& lock, std::uint64_t deadline_us, const std::
 
 AgreedResult Agreement::run(const crdt::Bytes& key, const AgreedChange& change, milliseconds within, ChangeId* id) {
     require_not_changing();
+    if (id != nullptr && std::max(id->number, id->since) > agree::count_max)
+        throw Error(Errc::invalid_argument, "no change has this id");  // and no voter could read a register with it
     const auto deadline_us = deadline_after(within);
     Guard lock(mutex_);
     await_record(lock, deadline_us);

@@ -493,6 +493,9 @@ TEST_CASE("calls in the wrong place, and functions that throw") {
     CHECK_THROWS_AS(n.change([](std::optional<int>) -> int { throw std::runtime_error("no"); }), std::runtime_error);
     CHECK(n.look().revision == 0);
     CHECK(code_of([&] { (void)node.agreed<int>("").read(); }) == Errc::invalid_argument);
+    for (ChangeId wrong : {ChangeId{1, UINT64_MAX, 0}, ChangeId{1, 1, UINT64_MAX}})
+        CHECK(code_of([&] { (void)n.change(next_number, patience, wrong); }) == Errc::invalid_argument);
+    CHECK(n.look().revision == 0);  // and it can be read
     CHECK(code_of([&] { (void)node.agreed<int>(std::string(255, 'k')).read(); }) == Errc::invalid_argument);
     const auto large = [&] {
         (void)node.agreed<std::string>("s").change([](const auto&) { return std::string(70'000, 'x'); });
