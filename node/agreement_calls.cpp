@@ -129,6 +129,10 @@ AgreedResult Agreement::run(const crdt::Bytes& key, const AgreedChange& change, 
     } const over{*this, at, *function};
     settle(true);
     wait_until(lock, call.done, deadline_us, [&] { return call.result.has_value(); });
+    if (!call.result && change && id != nullptr) {  // it may take effect yet, also where the node closes
+        if (id->empty()) *id = {submitted->life, submitted->number, 0};
+        throw Error(Errc::outcome_unknown);
+    }
     if (!call.result) throw Error(closing_ ? Errc::closed : Errc::outcome_unknown);
     auto& result = *call.result;
     switch (result.outcome) {

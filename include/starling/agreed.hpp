@@ -104,7 +104,8 @@ class Agreed {
     Decided<T> change(F change, std::chrono::milliseconds within = decide_within) const {
         return typed(detail::decide(*core_, key_, encoded(change), within, nullptr));
     }
-    /// `id` is set on Errc::outcome_unknown; give it again to ask again.
+    /// `id` is set on Errc::outcome_unknown; give it again to ask again. A change under way when the node closes ends
+    /// so too, and not in Errc::closed.
     template <std::invocable<std::optional<T>> F>
     Decided<T> change(F change, std::chrono::milliseconds within, ChangeId& id) const {
         return typed(detail::decide(*core_, key_, encoded(change), within, &id));

@@ -266,6 +266,31 @@ TEST_CASE("a lock is given up by its destructor and by the end of the node, and 
     CHECK(code_of([&] { (void)town.nodes[0].agreed<int>("n").read(); }) == Errc::closed);
 }
 
+TEST_CASE("a change under way when its node closes has a name, to be asked for again") {
+    Town town(3);
+    town.vote(3);
+    auto& node = town.nodes[0];
+    CHECK(node.agreed<int>("n").change(next_number, patience).value == 1);
+    node.block_peers({town.nodes[1].id(), town.nodes[2].id()});
+    REQUIRE(comes([&] { return node.peers().empty(); }));
+    ChangeId id;
+    std::atomic<int> begun{0};
+    std::thread asks([&] {
+        const auto change = [&](std::optional<int> n) {
+            ++begun;
+            return next_number(n);
+        };
+        CHECK(code_of([&] { (void)node.agreed<int>("n").change(change, patience, id); }) == Errc::outcome_unknown);
+    });
+    REQUIRE(comes([&] { return begun > 0; }));  // it was promised with the last change, so it is sent at once
+    node.close();
+    asks.join();
+    REQUIRE_FALSE(id.empty());
+    CHECK(town.nodes[1].agreed<int>("n").change(next_number, patience, id).value == 2);
+    CHECK(town.nodes[2].agreed<int>("n").change(next_number, patience, id).earlier);
+    CHECK(town.nodes[2].agreed<int>("n").read(patience) == 2);
+}
+
 TEST_CASE("waiting for a lock can be stopped where no voters are known, too") {
     const auto alone = lone();  // in memory: it does not vote
     std::stop_source stop;
