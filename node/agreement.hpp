@@ -22,6 +22,7 @@
 #include "agree/lock.hpp"
 #include "agree/proposer.hpp"
 #include "agree/transition.hpp"
+#include "net/flow.hpp"
 #include "node/lock_hold.hpp"
 #include "peer/voter.hpp"
 
@@ -29,6 +30,8 @@ namespace starling::detail {
 
 /// Of what is to be sent and the network thread has not taken; more is dropped, and asked again.
 inline constexpr std::size_t unsent_bytes_max = std::size_t{16} << 20;
+/// Of that, to one node: what a link takes at once, so that no node's questions crowd out the answers to others.
+inline constexpr std::size_t unsent_of_one_bytes_max = net::aside_window_bytes;
 inline constexpr std::chrono::milliseconds leave_ms_max{300};  ///< for locks to be given up when the node closes
 
 /// True on a thread that is inside the function of a `change`, under the lock of an Agreement.
@@ -140,7 +143,8 @@ class Agreement {
     std::vector<std::shared_ptr<LockHold>> lost_;  ///< of which nobody was told yet
     std::vector<Send> unsent_;
     std::size_t unsent_bytes_ = 0;
-    std::uint64_t told_due_us_ = UINT64_MAX;  ///< what the network thread was told last
+    std::map<crdt::NodeKey, std::size_t> unsent_of_;  ///< bytes, by node
+    std::uint64_t told_due_us_ = UINT64_MAX;          ///< what the network thread was told last
     bool closing_ = false;
 };
 
