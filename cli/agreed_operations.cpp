@@ -1,5 +1,6 @@
 #include "cli/agreed_operations.hpp"
 
+#include <exception>
 #include <memory>
 #include <set>
 
@@ -80,6 +81,8 @@ Json AgreedOperations::set_voters(const Json& request, const ClientSession& sess
             outbox->push(voters_of(node_));
         } catch (const Error& error) {
             outbox->push(answer_for(error));
+        } catch (const std::exception& error) {  // out of memory, most likely
+            outbox->push(error_answer(error_code::unavailable, error.what()));
         }
         changing_ = false;
     });
@@ -94,6 +97,8 @@ Json AgreedOperations::lock(const Json& request, ClientSession& session) const {
     if (!name || !ttl_ms || !wait_ms) return bad_request(name, ttl_ms, wait_ms);
     if (*ttl_ms < 0 || *ttl_ms > lock_ms_max || *wait_ms < 0 || *wait_ms > lock_wait_ms_max)
         return error_answer(error_code::input, "\"ttl_ms\" is 100 ms to a day, \"wait_ms\" at most a year");
+    if (session.wished_lock)  // each has a thread
+        return error_answer(error_code::usage, "a connection is for one lock: open another for the next");
     LockOptions options;
     options.ttl = milliseconds(*ttl_ms);
     options.wait = milliseconds(*wait_ms);
@@ -125,8 +130,11 @@ Json AgreedOperations::lock(const Json& request, ClientSession& session) const {
             outbox->push(line);
         } catch (const Error& error) {
             outbox->push(answer_for(error));
+        } catch (const std::exception& error) {  // out of memory, most likely
+            outbox->push(error_answer(error_code::unavailable, error.what()));
         }
     });
+    session.wished_lock = true;
     session.held.push_back(std::move(turn));
     return ok_answer();
 }
