@@ -230,7 +230,12 @@ TEST_CASE("a lock that is not renewed is lost, its holder is told, and the next 
     auto next = town.nodes[1].lock("l", patience);
     CHECK(next.token() > token);
     CHECK(told == 1);
+    std::thread asks([&] {
+        while (lock.token() != 0) CHECK_FALSE(lock.held());
+        CHECK_FALSE(lock.held());  // also once it is given up
+    });
     lock.release();
+    asks.join();
     CHECK_FALSE(lock);
     next.release();
     CHECK(town.nodes[2].lock("l", patience).token() > token + 1);
@@ -486,6 +491,33 @@ TEST_CASE("a node whose voter takes no records any more goes on to propose under
     asks.join();
     CHECK(agreement.voters().epoch == 2);
     agreement.check();
+}
+
+TEST_CASE("what one node asks for leaves room for the answers to others") {
+    const crdt::NodeKey self{1}, greedy{2}, modest{3};
+    peer::Voter voter(self, 11);
+    voter.install({1, {{self, 11}}, {}});
+    const agree::Accept large{"k", {1, {greedy, 1}}, false, std::string(60'000, 'x')};
+    REQUIRE(voter.ask(self, {1, 11, 1, 0, large}));
+    (void)voter.take_answers();
+    std::uint64_t drawn = 0;
+    detail::Agreement agreement(
+        self, std::move(voter),
+        {[] {}, [] {}, [](const std::function<void()>&) { return true; }, [&] { return ++drawn; }});
+    agreement.linked(greedy);
+    agreement.linked(modest);
+    const auto read = [](std::uint64_t id) { return agree::encode(agree::Request{id, 11, 1, 0, agree::Read{"k"}}); };
+    for (std::uint64_t id = 1; id <= 300; ++id) REQUIRE(agreement.received(greedy, read(id)));
+    REQUIRE(agreement.received(modest, read(7)));
+    agreement.check();
+    std::size_t to_greedy = 0, answers_to_modest = 0;
+    for (const auto& [to, bytes] : agreement.take_sends()) {
+        if (to == greedy) to_greedy += bytes.size();
+        if (to == modest && bytes.size() > 60'000) ++answers_to_modest;
+    }
+    CHECK(to_greedy > 60'000);
+    CHECK(to_greedy <= detail::unsent_of_one_bytes_max);
+    CHECK(answers_to_modest == 1);
 }
 
 TEST_CASE("calls in the wrong place, and functions that throw") {
