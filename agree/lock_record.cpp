@@ -49,6 +49,7 @@ void LockRecord::check() const {
 bool take(LockRecord& record, const Contender& me, const Bytes& note, const std::optional<Sighting>& expired,
           bool queue) {
     if (record.held_by(me.claim)) return renew(record, me.claim);  // an earlier attempt came through
+    if (record.token >= count_max || record.renewal >= count_max) return false;
     bool turned = false;
     if (expired && (record.sighting() == *expired || mutant(Mutant::takeover_unseen))) {
         if (record.holder) {
@@ -79,7 +80,7 @@ bool take(LockRecord& record, const Contender& me, const Bytes& note, const std:
 }
 
 bool renew(LockRecord& record, const Claim& claim) {
-    if (!record.held_by(claim)) return false;
+    if (!record.held_by(claim) || record.renewal >= count_max) return false;
     ++record.renewal;
     return true;
 }
@@ -94,7 +95,7 @@ bool release(LockRecord& record, const Claim& claim) {
     } else {
         return false;
     }
-    if (turned) ++record.renewal;
+    if (turned && record.renewal < count_max) ++record.renewal;
     return true;
 }
 

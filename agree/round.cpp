@@ -161,7 +161,8 @@ OperationResult Proposer::outcome_of(Pending& pending, Register& proposed) {
         return result;
     } else if (pending.operation.change) {
         auto change = pending.operation.change(proposed.value);
-        if (change.writes && change.value && change.value->size() > register_value_bytes_max) {
+        const bool large = change.value && change.value->size() > register_value_bytes_max;
+        if (change.writes && (large || proposed.revision >= count_max)) {
             result.outcome = Outcome::refused;
             return result;
         }

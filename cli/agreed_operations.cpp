@@ -1,5 +1,6 @@
 #include "cli/agreed_operations.hpp"
 
+#include <exception>
 #include <memory>
 #include <set>
 
@@ -80,6 +81,8 @@ Json AgreedOperations::set_voters(const Json& request, const ClientSession& sess
             outbox->push(voters_of(node_));
         } catch (const Error& error) {
             outbox->push(answer_for(error));
+        } catch (const std::exception& error) {  // out of memory, most likely
+            outbox->push(error_answer(error_code::unavailable, error.what()));
         }
         changing_ = false;
     });
@@ -94,19 +97,22 @@ Json AgreedOperations::lock(const Json& request, ClientSession& session) const {
     if (!name || !ttl_ms || !wait_ms) return bad_request(name, ttl_ms, wait_ms);
     if (*ttl_ms < 0 || *ttl_ms > lock_ms_max || *wait_ms < 0 || *wait_ms > lock_wait_ms_max)
         return error_answer(error_code::input, "\"ttl_ms\" is 100 ms to a day, \"wait_ms\" at most a year");
+    if (session.wished_lock)  // each has a thread
+        return error_answer(error_code::usage, "a connection is for one lock: open another for the next");
     LockOptions options;
     options.ttl = milliseconds(*ttl_ms);
     options.wait = milliseconds(*wait_ms);
     options.note = request.contains("note") && request["note"].is_string() ? request["note"].get<std::string>() : "";
-    options.lost = [outbox = session.outbox] {
+    const auto tell_lost = [outbox = session.outbox] {
         Json line = ok_answer();
         line["lost"] = true;
         outbox->push(line);
     };
+    options.lost = tell_lost;
     auto turn = std::make_shared<Turn>();
     // The thread ends with what it writes to.
     turn->wanting = std::jthread([node = &node_, into = turn.get(), name = *name, options = std::move(options),
-                                  outbox = session.outbox](const std::stop_token& stop) mutable {
+                                  outbox = session.outbox, tell_lost](const std::stop_token& stop) mutable {
         try {
             options.stop = stop;
             const bool waits = options.wait.count() > 0;
@@ -115,13 +121,20 @@ Json AgreedOperations::lock(const Json& request, ClientSession& session) const {
             if (!into->lock && !stop.stop_requested())
                 outbox->push(error_answer(error_code::absent, "somebody else has the lock '" + name + "'"));
             if (!into->lock) return;
+            if (!into->lock.held()) {  // whoever tells of losses may have done so, or not yet
+                tell_lost();
+                return;
+            }
             Json line = ok_answer();
             line["locked"] = {{"token", into->lock.token()}};
             outbox->push(line);
         } catch (const Error& error) {
             outbox->push(answer_for(error));
+        } catch (const std::exception& error) {  // out of memory, most likely
+            outbox->push(error_answer(error_code::unavailable, error.what()));
         }
     });
+    session.wished_lock = true;
     session.held.push_back(std::move(turn));
     return ok_answer();
 }

@@ -21,8 +21,8 @@ class AgreedOperations {
     Json voters() const;
     /// The answer says that it is begun; {"voters":…} or an error follows.
     Json set_voters(const Json& request, const ClientSession& session);
-    /// The answer says that it is wished; {"locked":{"token":…}} or an error follows, and {"lost":…} should it be. It
-    /// is given up when the client hangs up.
+    /// Once a connection. The answer says that it is wished; {"locked":{"token":…}} or an error follows, and {"lost":…}
+    /// should it be. It is given up when the client hangs up.
     Json lock(const Json& request, ClientSession& session) const;
 
   private:

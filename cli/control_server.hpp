@@ -38,6 +38,7 @@ struct ClientSession {
     std::shared_ptr<Outbox> outbox;
     /// What lives as long as the connection: subscriptions.
     std::vector<std::shared_ptr<void>> held;
+    bool wished_lock = false;  ///< it asked for a lock, and is for that one
     /// Set by the handler of a request where its answer must wait, for the disk for example: called, and may block,
     /// before the answer leaves, after all requests that came with it were handled. What it returns leaves instead.
     std::function<std::optional<Json>()> before_answer;

@@ -33,7 +33,7 @@ sigset_t handed_on() {
 }
 
 [[noreturn]] void become(const std::vector<std::string>& command, pid_t parent, bool own_group, const sigset_t& mask) {
-    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);                // who goes on without the lock could do harm
     if (::getppid() != parent) ::_exit(exit_not_run);  // it died before
     if (own_group) ::setpgid(0, 0);
     ::sigprocmask(SIG_SETMASK, &mask, nullptr);
@@ -49,7 +49,9 @@ sigset_t handed_on() {
 /// The child, once it has ended.
 std::optional<int> ended(pid_t child) {
     int status = 0;
-    if (::waitpid(child, &status, WNOHANG) != child) return {};
+    const auto which = ::waitpid(child, &status, WNOHANG);
+    if (which < 0 && errno == ECHILD) return exit_not_run;  // it is gone, and nobody can say how
+    if (which != child) return {};
     return WIFSIGNALED(status) ? exit_of_signals + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
@@ -63,6 +65,7 @@ CommandEnd run_guarded(const std::vector<std::string>& command, const std::strin
     const Descriptor told(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
     if (!told) return {exit_not_run};
     ::setenv(variable.c_str(), value.c_str(), 1);
+    ::signal(SIGCHLD, SIG_DFL);  // inherited as ignored, the end of a child would not be told
     const bool own_group = ::isatty(STDIN_FILENO) == 0;
     const auto parent = ::getpid();
     const auto child = ::fork();

@@ -65,9 +65,12 @@ int run_lock(const Invocation& invocation, const LockGiven& given) {
     if (line && line->value("ok", false)) line = client->receive(lock_answer_max);
     if (!line) return complain(exit_no_node, line.fault().what);
     if (!line->value("ok", false)) return complain_of(*line);
-    const auto token = (*line)["locked"]["token"].get<std::uint64_t>();
-    // Whatever the node says next is that the lock is lost; so it is when the node ends.
+    // Whatever the node says next is that the lock is lost; so it is when the node ends. It may have said so already:
+    // that may be in what was read, where no poll of the socket finds it, or come before the token.
     const auto over = [&] { return client->receive(std::chrono::milliseconds(0)) || client->gone(); };
+    if (!line->contains("locked") || over())
+        return complain(exit_lost, "the lock '" + given.name + "' was lost before the command was run");
+    const auto token = (*line)["locked"]["token"].get<std::uint64_t>();
     const auto end = run_guarded(given.command, token_variable, std::to_string(token), client->fd(), over);
     if (end.lost) return complain(exit_lost, "the lock '" + given.name + "' was lost, and the command was ended");
     return end.exit;

@@ -111,14 +111,14 @@ Lock::Lock(std::shared_ptr<detail::Core> core, std::shared_ptr<detail::LockHold>
     : core_(std::move(core)), hold_(std::move(hold)), token_(token) {}
 
 Lock::Lock(Lock&& other) noexcept
-    : core_(std::move(other.core_)), hold_(std::move(other.hold_)), token_(std::exchange(other.token_, 0)) {}
+    : core_(std::move(other.core_)), hold_(std::move(other.hold_)), token_(other.token_.exchange(0)) {}
 
 Lock& Lock::operator=(Lock&& other) noexcept {
     if (this != &other) {
         release();
         core_ = std::move(other.core_);
         hold_ = std::move(other.hold_);
-        token_ = std::exchange(other.token_, 0);
+        token_ = other.token_.exchange(0);
     }
     return *this;
 }
@@ -132,10 +132,7 @@ bool Lock::held() const {
 }
 
 void Lock::release() noexcept {
-    const auto hold = std::move(hold_);
-    const auto core = std::move(core_);
-    token_ = 0;
-    if (hold) core->agreement().release(hold);
+    if (token_.exchange(0) != 0) core_->agreement().release(hold_);
 }
 
 Lock Node::lock(const std::string& name, std::chrono::milliseconds ttl, std::function<void()> lost) const {

@@ -14,6 +14,7 @@ using agree::Request;
 
 namespace {
 constexpr std::uint64_t ask_again_ms_us = 250'000;  // who the voters are, while somebody waits to know
+constexpr std::uint64_t tell_again_us = 10'000;     // that a lock was lost
 }  // namespace
 
 std::uint64_t boot_us() {
@@ -86,7 +87,9 @@ void Agreement::take(const crdt::NodeKey& from, const Reply& reply) {
 void Agreement::send(const crdt::NodeKey& to, const agree::Message& message) {
     if (!members_.contains(to)) return;
     auto bytes = agree::encode(message);
-    if (unsent_bytes_ + bytes.size() > unsent_bytes_max) return;
+    auto& of_one = unsent_of_[to];
+    if (unsent_bytes_ + bytes.size() > unsent_bytes_max || of_one + bytes.size() > unsent_of_one_bytes_max) return;
+    of_one += bytes.size();
     unsent_bytes_ += bytes.size();
     unsent_.push_back({to, std::move(bytes)});
 }
@@ -94,6 +97,7 @@ void Agreement::send(const crdt::NodeKey& to, const agree::Message& message) {
 std::vector<Agreement::Send> Agreement::take_sends() {
     const std::lock_guard lock(mutex_);
     unsent_bytes_ = 0;
+    unsent_of_.clear();
     return std::exchange(unsent_, {});
 }
 
@@ -119,6 +123,7 @@ std::uint64_t Agreement::next_due_us() const {
     if (proposer_) due = std::min(due, proposer_->due_us());
     if (transition_) due = std::min(due, transition_->due_us());
     for (const auto& [key, hold] : holds_) due = std::min(due, hold->lock.due_us());
+    if (!lost_.empty()) due = std::min(due, boot_us() + tell_again_us);  // there was no room to tell it
     return due;
 }
 
@@ -203,6 +208,9 @@ bool Agreement::carry() {
 /// What the proposer and the voter know of who decides is the same, and whoever is linked hears of it.
 bool Agreement::share_records() {
     const auto known = voter_.standpoint().record;
+    const auto epoch = std::max(known ? known->epoch : 0, proposer_ ? proposer_->record().epoch : 0);
+    if (epoch <= shared_epoch_) return false;  // a voter that fell silent takes no record, however often it is told
+    shared_epoch_ = epoch;
     if (known && !proposer_) {
         proposer_ = std::make_unique<agree::Proposer>(proposing_, *known, agree::ProposerLimits{}, hooks_.random);
     } else if (known && proposer_->record().epoch < known->epoch) {
@@ -249,7 +257,14 @@ void Agreement::check() const {
     if (transition_) transition_->check();
     for (const auto& [key, hold] : holds_) hold->lock.check();
     std::size_t bytes = 0;
-    for (const auto& [to, message] : unsent_) bytes += message.size();
+    std::map<crdt::NodeKey, std::size_t> of;
+    for (const auto& [to, message] : unsent_) {
+        bytes += message.size();
+        of[to] += message.size();
+    }
+    for (const auto& [to, sent] : unsent_of_) {
+        STARLING_ASSERT(sent == of[to] && sent <= unsent_of_one_bytes_max, "what is to be sent to one is bounded");
+    }
     STARLING_ASSERT(bytes == unsent_bytes_ && bytes <= unsent_bytes_max, "what is to be sent is counted and bounded");
 }
 

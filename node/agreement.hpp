@@ -22,6 +22,7 @@
 #include "agree/lock.hpp"
 #include "agree/proposer.hpp"
 #include "agree/transition.hpp"
+#include "net/flow.hpp"
 #include "node/lock_hold.hpp"
 #include "peer/voter.hpp"
 
@@ -29,7 +30,14 @@ namespace starling::detail {
 
 /// Of what is to be sent and the network thread has not taken; more is dropped, and asked again.
 inline constexpr std::size_t unsent_bytes_max = std::size_t{16} << 20;
+/// Of that, to one node: what a link takes at once, so that no node's questions crowd out the answers to others.
+inline constexpr std::size_t unsent_of_one_bytes_max = net::aside_window_bytes;
 inline constexpr std::chrono::milliseconds leave_ms_max{300};  ///< for locks to be given up when the node closes
+
+/// True on a thread that is inside the function of a `change`, under the lock of an Agreement.
+bool inside_change();
+/// Throws Errc::would_deadlock there: the locks of the node are taken before that one, never under it.
+void require_not_changing();
 
 /// Microseconds of a clock that only grows, also while the machine sleeps: CLOCK_BOOTTIME.
 std::uint64_t boot_us();
@@ -109,9 +117,9 @@ class Agreement {
     void advance(std::uint64_t now_us);
     std::uint64_t next_due_us() const;
     void require_open() const;
-    void await_record(Guard& lock, std::uint64_t deadline_us);
+    void await_record(Guard& lock, std::uint64_t deadline_us, const std::stop_token& stop = {});
     bool all_known(Guard& lock, std::uint64_t deadline_us);
-    void found(Guard& lock, std::uint64_t deadline_us);
+    void found(Guard& lock, const std::vector<crdt::NodeKey>& nodes, std::uint64_t deadline_us);
     std::vector<agree::Voter> named(const std::vector<crdt::NodeKey>& nodes) const;
     void wait_until(Guard& lock, std::condition_variable& changed, std::uint64_t deadline_us,
                     const std::function<bool()>& met);
@@ -124,6 +132,7 @@ class Agreement {
     peer::Voter voter_;
     std::unique_ptr<agree::Proposer> proposer_;  ///< from the first record that is known
     std::unique_ptr<agree::Transition> transition_;
+    std::uint64_t shared_epoch_ = 0;           ///< of the record that was told to all of these, and to the links
     std::map<crdt::NodeKey, Member> members_;  ///< that are linked
     std::uint64_t last_question_;
     std::uint64_t ask_again_us_ = UINT64_MAX;  ///< who the voters are
@@ -134,7 +143,8 @@ class Agreement {
     std::vector<std::shared_ptr<LockHold>> lost_;  ///< of which nobody was told yet
     std::vector<Send> unsent_;
     std::size_t unsent_bytes_ = 0;
-    std::uint64_t told_due_us_ = UINT64_MAX;  ///< what the network thread was told last
+    std::map<crdt::NodeKey, std::size_t> unsent_of_;  ///< bytes, by node
+    std::uint64_t told_due_us_ = UINT64_MAX;          ///< what the network thread was told last
     bool closing_ = false;
 };
 

@@ -23,10 +23,6 @@ constexpr std::chrono::milliseconds overdue_ms{1};
 // A function of `change` runs on this thread.
 thread_local bool changing = false;
 
-void require_not_changing() {
-    if (changing) throw Error(Errc::would_deadlock, "inside the function of a change");
-}
-
 std::uint64_t deadline_after(milliseconds within) {
     const auto bounded = std::clamp(within, milliseconds(0), milliseconds(wait_max));
     return boot_us() + std::uint64_t(microseconds(bounded).count());
@@ -59,6 +55,14 @@ AgreedResult done(agree::OperationResult& result) {
 
 }  // namespace
 
+bool inside_change() {
+    return changing;
+}
+
+void require_not_changing() {
+    if (changing) throw Error(Errc::would_deadlock, "inside the function of a change");
+}
+
 void Agreement::require_open() const {
     if (closing_) throw Error(Errc::closed);
 }
@@ -79,20 +83,24 @@ void Agreement::wait_until(Guard& lock, std::condition_variable& changed, std::u
     }
 }
 
-void Agreement::await_record(Guard& lock, std::uint64_t deadline_us) {
+/// Returns without one where `stop` is requested.
+void Agreement::await_record(Guard& lock, std::uint64_t deadline_us, const std::stop_token& stop) {
     require_open();
     if (proposer_) return;
     ++need_record_;
     ask_again_us_ = boot_us();
     hooks_.to_network();
-    wait_until(lock, changed_, deadline_us, [&] { return proposer_ || boot_us() >= deadline_us; });
+    wait_until(lock, changed_, deadline_us,
+               [&] { return proposer_ || stop.stop_requested() || boot_us() >= deadline_us; });
     --need_record_;
     require_open();
-    if (!proposer_) throw Error(Errc::no_majority, "no voters are known here");
+    if (!proposer_ && !stop.stop_requested()) throw Error(Errc::no_majority, "no voters are known here");
 }
 
 AgreedResult Agreement::run(const crdt::Bytes& key, const AgreedChange& change, milliseconds within, ChangeId* id) {
     require_not_changing();
+    if (id != nullptr && std::max(id->number, id->since) > agree::count_max)
+        throw Error(Errc::invalid_argument, "no change has this id");  // and no voter could read a register with it
     const auto deadline_us = deadline_after(within);
     Guard lock(mutex_);
     await_record(lock, deadline_us);
@@ -121,6 +129,10 @@ AgreedResult Agreement::run(const crdt::Bytes& key, const AgreedChange& change, 
     } const over{*this, at, *function};
     settle(true);
     wait_until(lock, call.done, deadline_us, [&] { return call.result.has_value(); });
+    if (!call.result && change && id != nullptr) {  // it may take effect yet, also where the node closes
+        if (id->empty()) *id = {submitted->life, submitted->number, 0};
+        throw Error(Errc::outcome_unknown);
+    }
     if (!call.result) throw Error(closing_ ? Errc::closed : Errc::outcome_unknown);
     auto& result = *call.result;
     switch (result.outcome) {
@@ -150,9 +162,11 @@ std::shared_ptr<LockHold> Agreement::acquire(const crdt::Bytes& key, agree::Lock
     const std::stop_callback stopped(options.stop, [this] {
         const std::lock_guard lock(mutex_);
         for (const auto& [of, one] : holds_) one->changed.notify_all();
+        changed_.notify_all();
     });
     Guard lock(mutex_);
-    await_record(lock, deadline_us);
+    await_record(lock, deadline_us, options.stop);
+    if (!proposer_) return nullptr;
     hold = std::make_shared<LockHold>(*proposer_, key, proposing_, hooks_.random, options.lost);
     holds_.emplace(key, hold);
     hold->lock.acquire(std::move(wish), {boot_us(), 0});
@@ -216,14 +230,18 @@ Voters Agreement::voters() const {
     return voters;
 }
 
-/// With the lives of their roles, as they said themselves, or as the record has them.
+/// With the lives of their roles, as they said themselves, or as the record has those that are not linked.
 std::vector<agree::Voter> Agreement::named(const std::vector<crdt::NodeKey>& nodes) const {
     std::vector<agree::Voter> voters;
     for (const auto& node : nodes) {
         std::optional<crdt::Life> life;
         if (node == self_) life = voter_.standpoint().life;
-        if (const auto member = members_.find(node); member != members_.end()) life = member->second.life;
-        for (const auto& voter : proposer_->record().voters) {
+        if (const auto member = members_.find(node); member != members_.end()) {
+            life = member->second.life;
+            // The record may have the life of a role that it lost.
+            if (!life) throw Error(Errc::no_majority, crdt::short_name(node) + " does not answer: try again");
+        }
+        for (const auto& voter : proposer_ ? proposer_->record().voters : std::vector<agree::Voter>()) {
             if (!life && voter.node == node) life = voter.life;
         }
         if (!life) throw Error(Errc::invalid_argument, crdt::short_name(node) + " is not linked with this node");
@@ -253,14 +271,16 @@ bool Agreement::all_known(Guard& lock, std::uint64_t deadline_us) {
     return known();
 }
 
-/// The first record of a mesh, unless somebody that is linked knows of one.
-void Agreement::found(Guard& lock, std::uint64_t deadline_us) {
+/// The first record of a mesh, unless somebody that is linked knows of one. Not where the change of voters that follows
+/// would fail: who is to vote must be linked, so nobody founds another majority before its links are up.
+void Agreement::found(Guard& lock, const std::vector<crdt::NodeKey>& nodes, std::uint64_t deadline_us) {
     for (auto& [peer, member] : members_) member.life.reset();  // it may know more by now
     const bool all = all_known(lock, deadline_us);
     if (proposer_) return;
     if (!all) throw Error(Errc::no_majority, "a linked node does not say whether the mesh has voters: try again");
     if (voter_.standpoint().life == 0)
         throw Error(Errc::invalid_argument, "this node keeps its data in memory and does not vote there");
+    (void)named(nodes);
     voter_.found();
     settle(true);
 }
@@ -270,7 +290,7 @@ void Agreement::set_voters(const std::vector<crdt::NodeKey>& nodes, bool may_fou
     const auto deadline_us = deadline_after(within);
     Guard lock(mutex_);
     require_open();
-    if (!proposer_ && may_found) found(lock, deadline_us);
+    if (!proposer_ && may_found) found(lock, nodes, deadline_us);
     await_record(lock, deadline_us);
     (void)all_known(lock, deadline_us);
     if (transition_) throw Error(Errc::invalid_argument, "this node is changing the voters already");

@@ -149,6 +149,7 @@ Core::~Core() {
 
 void Core::close() {
     STARLING_ASSERT(transacting != this, "a node is not destroyed inside its own transaction");
+    STARLING_ASSERT(!inside_change(), "no node is destroyed inside the function of a change");
     const std::lock_guard once(closing_);
     {
         const std::lock_guard lock(mutex_);
@@ -186,10 +187,12 @@ void Core::require_open() const {
 }
 
 void Core::require_may_wait() const {
+    require_not_changing();
     if (inside_transaction() || watchers_->on_watcher_thread()) throw Error(Errc::would_deadlock);
 }
 
 bool Core::look_inside() const {
+    require_not_changing();
     if (transacting != nullptr && transacting != this)
         throw Error(Errc::nested_transaction, "another node cannot be read inside transact");
     return transacting == this;
@@ -199,6 +202,7 @@ bool Core::look_inside() const {
 // -------------------------------------------------------------------------------------------------------------
 
 Commit Core::transact(const std::function<void(Tx&)>& write) {
+    require_not_changing();
     if (inside_transaction()) throw Error(Errc::nested_transaction);
     if (membership_.standing.role < Role::writer) throw Error(Errc::role_forbids);
     // Whatever becomes of the transaction, since the peer may have begun a life or cut its window before it. The

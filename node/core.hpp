@@ -59,7 +59,8 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     Commit transact(const std::function<void(Tx&)>& write);
 
     /// Runs `look(const peer::Peer&)` with writers held off; on a thread inside `transact` of this node it sees what is
-    /// not committed yet. Throws Errc::nested_transaction inside that of another node.
+    /// not committed yet. Throws Errc::nested_transaction inside that of another node, and would_deadlock, as all that
+    /// takes the lock, inside the function of a change.
     template <class Look>
     auto read(Look look) const {
         if (look_inside()) return look(std::as_const(*peer_));
@@ -71,6 +72,7 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     /// Errc::nested_transaction inside `transact`, where it cannot be closed.
     template <class Look>
     auto read_settled(Look look) {
+        require_not_changing();
         if (inside_transaction()) throw Error(Errc::nested_transaction, "events are read outside transact");
         const std::lock_guard lock(mutex_);
         settle();

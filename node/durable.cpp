@@ -129,6 +129,7 @@ bool Core::settled(const crdt::Dot& last) const {
 
 bool Core::wait_durable(const crdt::Dot& last, std::chrono::milliseconds timeout) {
     if (!storage_) throw Error(Errc::not_durable);
+    require_not_changing();
     if (inside_transaction()) throw Error(Errc::would_deadlock);
     if (durable_top_.covers(last)) return true;
     const auto until = std::chrono::steady_clock::now() + std::min<std::chrono::milliseconds>(timeout, wait_max);
@@ -145,6 +146,7 @@ bool Core::wait_durable(const crdt::Dot& last, std::chrono::milliseconds timeout
 
 std::future<void> Core::when_durable(const crdt::Dot& last) {
     if (!storage_) throw Error(Errc::not_durable);
+    require_not_changing();
     if (inside_transaction()) throw Error(Errc::would_deadlock);
     const std::lock_guard lock(mutex_);
     promised_.push_back({last, {}});
@@ -192,6 +194,7 @@ void Core::store_is_closed() {
 
 void Core::backup(const std::filesystem::path& file) {
     if (!storage_) throw Error(Errc::not_durable);
+    require_not_changing();
     if (inside_transaction()) throw Error(Errc::would_deadlock);
     require_open();
     const auto done = storage_->backup(file.string());

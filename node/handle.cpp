@@ -126,7 +126,10 @@ Subscription::~Subscription() {
 void Subscription::reset() noexcept {
     const auto watcher = std::move(watcher_);
     if (!watcher) return;
-    if (const auto home = watcher->home.lock()) home->remove(*watcher, !detail::inside_transaction());
+    if (const auto home = watcher->home.lock()) {
+        const bool may_wait = !detail::inside_transaction() && !detail::inside_change();
+        home->remove(*watcher, may_wait);
+    }
 }
 
 }  // namespace starling

@@ -57,6 +57,7 @@ std::map<std::string, std::string, std::less<>> stored_snapshots(store::Store& s
 void Core::keep_snapshot(std::string_view name, std::string bytes) {
     if (name.size() > crdt::key_bytes_max || bytes.size() > snapshot_bytes_max)
         throw Error(Errc::too_large, "a snapshot has at most 64 MiB, and a name of 1,024 bytes");
+    require_not_changing();
     if (inside_transaction()) throw Error(Errc::nested_transaction, "a snapshot is kept outside transact");
     const std::lock_guard lock(mutex_);
     if (closed_) throw Error(Errc::closed);
@@ -68,6 +69,7 @@ void Core::keep_snapshot(std::string_view name, std::string bytes) {
 }
 
 std::optional<std::string> Core::snapshot(std::string_view name) const {
+    require_not_changing();
     if (inside_transaction()) throw Error(Errc::nested_transaction, "a snapshot is read outside transact");
     const std::lock_guard lock(mutex_);
     const auto at = snapshots_.find(name);

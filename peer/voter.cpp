@@ -129,11 +129,18 @@ store::Outcome<Voter> Voter::open(const NodeKey& self, store::Store& store,
     auto role = read_role(store);
     if (!role) return role.fault();
     auto& [standpoint, cells] = *role;
+    store::Batch batch;
+    // One that went back has promised what it does not know. It is over for good, and another can be named in its
+    // place.
+    if (standpoint.went_back) {
+        for (const auto& [key, cell] : cells) batch.items.push_back({Room::agreement, cell_letter + key, {}});
+        cells.clear();
+        standpoint = {0, 0, false, std::move(standpoint.record)};
+    }
     const bool is_new = standpoint.life == 0;
     while (standpoint.life == 0) standpoint.life = random();
     if (founds && !standpoint.record) standpoint.record = first_record({self, standpoint.life});
     if (is_new || founds) {
-        store::Batch batch;
         batch.items.push_back({Room::agreement, role_key, encode_role(standpoint)});
         if (auto begun = store.commit(batch); !begun) return begun.fault();
     }

@@ -37,7 +37,8 @@ class Voter {
 
     /// In memory alone. `life`: 64 random bits; 0: it keeps a record and never votes.
     Voter(const crdt::NodeKey& self, crdt::Life life, const VoterLimits& limits = {});
-    /// Reads the role, or begins it, with a life of `random` and durably. `founds`: with the first record of a mesh,
+    /// Reads the role, or begins it, with a life of `random` and durably; one that was found to have gone back is over,
+    /// and another begins, which keeps the record alone. `founds`: with the first record of a mesh,
     /// which names this node alone, where none is there.
     static store::Outcome<Voter> open(const crdt::NodeKey& self, store::Store& store,
                                       const std::function<std::uint64_t()>& random, bool founds,

@@ -95,15 +95,17 @@ class Agreed {
     }
 
     /// Makes the value what `change(std::optional<T>)` makes of it; nothing erases it, and the same leaves it alone. It
-    /// may run several times, on threads of the node while nothing else of coordination moves: it must be quick, depend
-    /// on its argument alone, and ask nothing of the node (Errc::would_deadlock). What it throws passes through, with
+    /// may run several times, on threads of the node and of other callers, while nothing else of coordination moves: it
+    /// must be quick, depend on its argument alone, take no lock of the application's, and ask nothing of a node:
+    /// reading its data, writing and waiting throw Errc::would_deadlock there. What it throws passes through, with
     /// nothing changed. Throws Errc::no_majority, outcome_unknown, too_large, role_forbids (a reader),
     /// invalid_argument.
     template <std::invocable<std::optional<T>> F>
     Decided<T> change(F change, std::chrono::milliseconds within = decide_within) const {
         return typed(detail::decide(*core_, key_, encoded(change), within, nullptr));
     }
-    /// `id` is set on Errc::outcome_unknown; give it again to ask again.
+    /// `id` is set on Errc::outcome_unknown; give it again to ask again. A change under way when the node closes ends
+    /// so too, and not in Errc::closed.
     template <std::invocable<std::optional<T>> F>
     Decided<T> change(F change, std::chrono::milliseconds within, ChangeId& id) const {
         return typed(detail::decide(*core_, key_, encoded(change), within, &id));

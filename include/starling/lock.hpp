@@ -9,6 +9,7 @@
 // against that the token helps, and nothing else. So what a lock guards must check it (docs/coordination.md).
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -51,7 +52,8 @@ struct LockOptions {
 
 /// A turn. Moves only; true while it has one, also when that was lost. Destroying it gives the lock up and returns at
 /// once; the callback of a loss does not run any more, and one that runs is waited for, except inside itself and inside
-/// `transact`. Thread rule: `held` and `token` from any thread; else one thread at a time.
+/// `transact`. Thread rule: `held` and `token` from any thread, also while it is released, but not while it is moved,
+/// assigned to or destroyed; else one thread at a time.
 class STARLING_API Lock {
   public:
     Lock() = default;
@@ -60,7 +62,7 @@ class STARLING_API Lock {
     Lock& operator=(Lock&& other) noexcept;
     ~Lock();
 
-    explicit operator bool() const { return hold_ != nullptr; }
+    explicit operator bool() const { return token_ != 0; }
     /// Higher than those of all holders before; 0 where there is no turn.
     std::uint64_t token() const { return token_; }
     /// By this node's own clock, at this instant: to be asked right before each use, and with the token checked at the
@@ -71,8 +73,8 @@ class STARLING_API Lock {
 
   private:
     std::shared_ptr<detail::Core> core_;
-    std::shared_ptr<detail::LockHold> hold_;
-    std::uint64_t token_ = 0;
+    std::shared_ptr<detail::LockHold> hold_;  // both stay when it is released
+    std::atomic<std::uint64_t> token_{0};
 };
 
 /// What a majority knows of a lock.

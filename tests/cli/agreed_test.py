@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
 """Voters and locks on the command line: real nodes, real commands under a lock, kill -9 and cuts."""
 
+import json
 import pathlib
 import signal
+import socket
 import subprocess
+import tempfile
+import threading
 import unittest
 
 from process_test import ABSENT, INPUT, NO_NODE, OK, PATIENCE, STARLING, USAGE, Nodes, run, until
@@ -69,6 +73,23 @@ class Agreed(unittest.TestCase):
         self.assertEqual(INPUT, self.ended(self.lock("a", "true", options=("--ttl", "1ms")))[0])
         self.assertEqual(NO_NODE, run("lock", "press", "--dir", self.nodes.dir("nobody"), "--", "true").code)
 
+    def test_the_end_of_a_command_is_seen_where_ends_of_children_are_ignored(self):
+        command = [STARLING, "lock", "press", "--dir", self.nodes.dir("a"), "--", "sh", "-c", "exit 3"]
+        ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE,
+                             preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN))
+        self.assertEqual(3, ran.returncode, ran.stderr)
+
+    def test_a_connection_is_for_one_lock(self):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(PATIENCE)
+            client.connect(f"{self.nodes.dir('a')}/control.sock")
+            wish = b'{"v":1,"op":"lock","lock":"press","ttl_ms":10000}\n'
+            client.sendall(wish + wish)
+            with client.makefile() as answers:
+                lines = [json.loads(answers.readline()) for _ in range(3)]
+        self.assertEqual([True, True, False], sorted((line["ok"] for line in lines), reverse=True))
+        self.assertEqual((0, "", ""), self.ended(self.lock("b", "true")))  # it is given up with the connection
+
     def test_commands_of_all_nodes_exclude_each_other(self):
         self.three()
         file = self.home / "count"
@@ -92,7 +113,7 @@ class Agreed(unittest.TestCase):
         self.assertEqual(128 + signal.SIGTERM, self.ended(holder)[0])
         self.assertEqual((0, "mine\n", ""), self.ended(waits))
         # Killed, the command goes with it, and the node gives the lock up since the connection is gone.
-        holder = self.lock("c", "sh", "-c", f"echo $$ > {begun}; exec sleep 60", options=("--ttl", "60s"))
+        holder = self.lock("c", "sh", "-c", f"trap '' TERM; echo $$ > {begun}; exec sleep 60", options=("--ttl", "60s"))
         self.assertTrue(until(lambda: begun.read_text().strip()))
         child = int(begun.read_text())
         holder.kill()
@@ -156,6 +177,31 @@ class Agreed(unittest.TestCase):
         self.assertEqual(NO_MAJORITY, code, err)
         self.assertRegex(err, r"\Astarling: [^\n]+\n\Z")
         self.assertEqual(sorted(set(tokens)), tokens)
+
+
+class Losses(unittest.TestCase):
+    def test_a_lock_that_was_lost_before_it_was_read_runs_nothing(self):
+        locked, lost = b'{"v":1,"ok":true,"locked":{"token":7}}\n', b'{"v":1,"ok":true,"lost":true}\n'
+        for told, code in ((locked + lost, LOST), (lost + locked, LOST), (locked, OK)):
+            with tempfile.TemporaryDirectory() as home, socket.socket(socket.AF_UNIX) as door:
+                door.bind(f"{home}/control.sock")
+                door.listen()
+                ran = pathlib.Path(home, "ran")
+
+                def serve(told=told, door=door):
+                    client = door.accept()[0]
+                    with client:
+                        while not client.recv(4096).endswith(b"\n"):
+                            pass
+                        client.sendall(b'{"v":1,"ok":true}\n' + told)
+                        client.recv(4096)  # until it hangs up
+
+                server = threading.Thread(target=serve)
+                server.start()
+                ended = run("lock", "press", "--dir", home, "--", "touch", str(ran))
+                server.join()
+                self.assertEqual(code, ended.code, ended.err)
+                self.assertEqual(code == OK, ran.exists())
 
 
 if __name__ == "__main__":

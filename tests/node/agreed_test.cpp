@@ -230,7 +230,12 @@ TEST_CASE("a lock that is not renewed is lost, its holder is told, and the next 
     auto next = town.nodes[1].lock("l", patience);
     CHECK(next.token() > token);
     CHECK(told == 1);
+    std::thread asks([&] {
+        while (lock.token() != 0) CHECK_FALSE(lock.held());
+        CHECK_FALSE(lock.held());  // also once it is given up
+    });
     lock.release();
+    asks.join();
     CHECK_FALSE(lock);
     next.release();
     CHECK(town.nodes[2].lock("l", patience).token() > token + 1);
@@ -264,6 +269,48 @@ TEST_CASE("a lock is given up by its destructor and by the end of the node, and 
     waits_for_nothing.join();
     CHECK(code_of([&] { (void)town.nodes[0].agreed<int>("n"); }) == Errc{});
     CHECK(code_of([&] { (void)town.nodes[0].agreed<int>("n").read(); }) == Errc::closed);
+}
+
+TEST_CASE("a change under way when its node closes has a name, to be asked for again") {
+    Town town(3);
+    town.vote(3);
+    auto& node = town.nodes[0];
+    CHECK(node.agreed<int>("n").change(next_number, patience).value == 1);
+    node.block_peers({town.nodes[1].id(), town.nodes[2].id()});
+    REQUIRE(comes([&] { return node.peers().empty(); }));
+    ChangeId id;
+    std::atomic<int> begun{0};
+    std::thread asks([&] {
+        const auto change = [&](std::optional<int> n) {
+            ++begun;
+            return next_number(n);
+        };
+        CHECK(code_of([&] { (void)node.agreed<int>("n").change(change, patience, id); }) == Errc::outcome_unknown);
+    });
+    REQUIRE(comes([&] { return begun > 0; }));  // it was promised with the last change, so it is sent at once
+    node.close();
+    asks.join();
+    REQUIRE_FALSE(id.empty());
+    CHECK(town.nodes[1].agreed<int>("n").change(next_number, patience, id).value == 2);
+    CHECK(town.nodes[2].agreed<int>("n").change(next_number, patience, id).earlier);
+    CHECK(town.nodes[2].agreed<int>("n").read(patience) == 2);
+}
+
+TEST_CASE("waiting for a lock can be stopped where no voters are known, too") {
+    const auto alone = lone();  // in memory: it does not vote
+    std::stop_source stop;
+    LockOptions options;
+    options.stop = stop.get_token();
+    std::atomic<bool> over{false};
+    std::thread waits([&] {
+        CHECK_FALSE(alone.lock("l", options));
+        over = true;
+    });
+    std::this_thread::sleep_for(100ms);
+    CHECK_FALSE(over);
+    stop.request_stop();
+    waits.join();
+    CHECK_FALSE(alone.lock("l", options));  // stopped before
 }
 
 TEST_CASE("voters are named by admins, among linked nodes that keep what they promise") {
@@ -309,6 +356,7 @@ TEST_CASE("a restored node is no voter until it is named again, and the founder 
     REQUIRE(comes([&] { return town.linked(2) && founder.voters().epoch == 1; }));  // the other one remembers
     CHECK_FALSE(founder.voters().votes);
     CHECK(code_of([&] { founder.set_voters({founder.id()}, 200ms); }) == Errc::no_majority);
+    const auto other = town.nodes[1].id();
     town.nodes[1] = {};
     town.nodes[0] = {};
     // Where all have lost it, the founder says who votes.
@@ -316,6 +364,11 @@ TEST_CASE("a restored node is no voter until it is named again, and the founder 
     std::filesystem::remove(town.scratch / "0" / "store.db-wal");
     Node::restore(town.scratch / "copy", town.scratch / "0");
     town.open(0);
+    // Who names others before they are linked makes no first record: they may have one.
+    const std::vector<NodeId> three{town.nodes[0].id(), other, NodeId{{7}}};
+    CHECK(code_of([&] { town.nodes[0].set_voters(three, patience); }) == Errc::invalid_argument);
+    CHECK(code_of([&] { town.nodes[0].set_voters({other}, patience); }) == Errc::invalid_argument);
+    CHECK(town.nodes[0].voters().epoch == 0);
     town.nodes[0].set_voters({town.nodes[0].id()}, patience);
     CHECK(town.nodes[0].agreed<int>("n").change(next_number, patience).value == 1);
 }
@@ -402,6 +455,71 @@ TEST_CASE("an election has one leader, with a note and a term, until it resigns 
     CHECK_FALSE(second.held());
 }
 
+TEST_CASE("a node whose voter takes no records any more goes on to propose under new ones") {
+    const crdt::NodeKey self{1}, other{2}, third{3};
+    const agree::VoterRecord first{1, {{self, 11}, {other, 22}, {third, 33}}, {}};
+    const agree::VoterRecord second{2, {{other, 22}}, {}};
+    peer::Voter voter(self, 11);
+    voter.install(first);
+    std::uint64_t drawn = 0;
+    detail::Agreement agreement(
+        self, std::move(voter),
+        {[] {}, [] {}, [](const std::function<void()>&) { return true; }, [&] { return ++drawn; }});
+    agreement.linked(other);
+    SUBCASE("its disk failed") {
+        agreement.disk_failed();
+    }
+    SUBCASE("it was found to have gone back") {
+        const agree::Request seen{7, 11, 1, 1'000, agree::Read{"k"}};
+        REQUIRE(agreement.received(other, agree::encode(seen)));
+    }
+    std::thread asks([&] { CHECK(code_of([&] { (void)agreement.run("k", {}, patience, nullptr); }) == Errc{}); });
+    std::uint64_t asked_anew = 0;
+    REQUIRE(comes([&] {
+        agreement.tick();
+        for (const auto& [to, bytes] : agreement.take_sends()) {
+            const auto message = agree::decode(bytes);
+            const auto* request = message ? std::get_if<agree::Request>(&*message) : nullptr;
+            if (request == nullptr || !std::holds_alternative<agree::Read>(request->body)) continue;
+            agree::Reply reply{request->id, 22, 5, agree::Held{}};
+            if (request->epoch < 2) reply.body = agree::Refused{agree::Refusal::old_epoch, {}, second};
+            if (request->epoch == 2) ++asked_anew;
+            CHECK(agreement.received(other, agree::encode(reply)));
+        }
+        return asked_anew > 0;
+    }));
+    asks.join();
+    CHECK(agreement.voters().epoch == 2);
+    agreement.check();
+}
+
+TEST_CASE("what one node asks for leaves room for the answers to others") {
+    const crdt::NodeKey self{1}, greedy{2}, modest{3};
+    peer::Voter voter(self, 11);
+    voter.install({1, {{self, 11}}, {}});
+    const agree::Accept large{"k", {1, {greedy, 1}}, false, std::string(60'000, 'x')};
+    REQUIRE(voter.ask(self, {1, 11, 1, 0, large}));
+    (void)voter.take_answers();
+    std::uint64_t drawn = 0;
+    detail::Agreement agreement(
+        self, std::move(voter),
+        {[] {}, [] {}, [](const std::function<void()>&) { return true; }, [&] { return ++drawn; }});
+    agreement.linked(greedy);
+    agreement.linked(modest);
+    const auto read = [](std::uint64_t id) { return agree::encode(agree::Request{id, 11, 1, 0, agree::Read{"k"}}); };
+    for (std::uint64_t id = 1; id <= 300; ++id) REQUIRE(agreement.received(greedy, read(id)));
+    REQUIRE(agreement.received(modest, read(7)));
+    agreement.check();
+    std::size_t to_greedy = 0, answers_to_modest = 0;
+    for (const auto& [to, bytes] : agreement.take_sends()) {
+        if (to == greedy) to_greedy += bytes.size();
+        if (to == modest && bytes.size() > 60'000) ++answers_to_modest;
+    }
+    CHECK(to_greedy > 60'000);
+    CHECK(to_greedy <= detail::unsent_of_one_bytes_max);
+    CHECK(answers_to_modest == 1);
+}
+
 TEST_CASE("calls in the wrong place, and functions that throw") {
     const testing::TemporaryDirectory scratch;
     auto node = Node::open(in(scratch / "d"));
@@ -409,9 +527,32 @@ TEST_CASE("calls in the wrong place, and functions that throw") {
     CHECK(code_of([&] { node.transact([&](Tx&) { (void)n.read(); }); }) == Errc::would_deadlock);
     CHECK(code_of([&] { (void)n.change([&](std::optional<int>) { return n.read().value_or(1); }); }) ==
           Errc::would_deadlock);
+    // The node's data is locked before its agreement, never inside it: not even to look.
+    const auto counter = node.counter("c");
+    const auto commit = counter.add(1);
+    const auto inside = [&](const std::function<void()>& call) {
+        return code_of([&] {
+            (void)n.change([&](std::optional<int>) {
+                call();
+                return 1;
+            });
+        });
+    };
+    CHECK(inside([&] { (void)counter.value(); }) == Errc::would_deadlock);
+    CHECK(inside([&] { (void)counter.add(1); }) == Errc::would_deadlock);
+    CHECK(inside([&] { commit.durable(); }) == Errc::would_deadlock);
+    CHECK(inside([&] { (void)commit.when_durable(); }) == Errc::would_deadlock);
+    CHECK(inside([&] { (void)node.wait_synced(0s); }) == Errc::would_deadlock);
+    CHECK(inside([&] { (void)node.status(); }) == Errc::would_deadlock);
+    CHECK(inside([&] { node.backup(scratch / "copy"); }) == Errc::would_deadlock);
+    CHECK(inside([&] { (void)node.voters(); }) == Errc::would_deadlock);
+    CHECK(counter.value() == 1);
     CHECK_THROWS_AS(n.change([](std::optional<int>) -> int { throw std::runtime_error("no"); }), std::runtime_error);
     CHECK(n.look().revision == 0);
     CHECK(code_of([&] { (void)node.agreed<int>("").read(); }) == Errc::invalid_argument);
+    for (ChangeId wrong : {ChangeId{1, UINT64_MAX, 0}, ChangeId{1, 1, UINT64_MAX}})
+        CHECK(code_of([&] { (void)n.change(next_number, patience, wrong); }) == Errc::invalid_argument);
+    CHECK(n.look().revision == 0);  // and it can be read
     CHECK(code_of([&] { (void)node.agreed<int>(std::string(255, 'k')).read(); }) == Errc::invalid_argument);
     const auto large = [&] {
         (void)node.agreed<std::string>("s").change([](const auto&) { return std::string(70'000, 'x'); });

@@ -256,6 +256,39 @@ TEST_CASE("in memory a voter answers at once; one without a life keeps a record 
     CHECK(std::get<agree::Refused>(answers[0].reply.body).why == agree::Refusal::no_voter);
 }
 
+TEST_CASE("a voter that went back is silent, and another one when it is opened again") {
+    sim::VirtualDisk disk(sim::Random{1});
+    std::uint64_t draws = 10;
+    const auto random = [&] { return ++draws; };
+    auto store = store::Store::open({"node", 0, &disk});
+    REQUIRE(bool(store));
+    const agree::Prepare prepare{"k", {1, {{1}, 1}}};
+    {
+        auto voter = peer::Voter::open(own_key, **store, random, true);
+        REQUIRE(bool(voter));
+        CHECK(voter->standpoint().life == 11);
+        REQUIRE(voter->ask({1}, {1, 11, 1, 0, prepare}));
+        REQUIRE(voter->ask({1}, {2, 11, 1, 1'000, prepare}));  // it told that it had written more
+        store::Batch batch;
+        batch.items = voter->take_writes();
+        REQUIRE(bool((*store)->commit(batch)));
+        voter->written();
+        CHECK(std::get<agree::Refused>(voter->take_answers().back().reply.body).why == agree::Refusal::went_back);
+    }
+    for (int opened = 0; opened < 2; ++opened) {  // the new role lasts
+        auto voter = peer::Voter::open(own_key, **store, random, false);
+        REQUIRE(bool(voter));
+        CHECK(voter->standpoint().life == 12);
+        CHECK_FALSE(voter->standpoint().went_back);
+        CHECK(voter->cells().empty());
+        REQUIRE(voter->standpoint().record);
+        CHECK_FALSE(voter->standpoint().record->names(voter->name()));
+        CHECK((*store)->items(store::Room::agreement)->size() == 1);
+        REQUIRE(voter->ask({1}, {3, 12, 1, 0, prepare}));
+        CHECK(std::get<agree::Refused>(voter->take_answers().back().reply.body).why == agree::Refusal::no_voter);
+    }
+}
+
 TEST_CASE("a copy of a voter's store has no voter's role, and what is damaged is not opened") {
     const TemporaryDirectory scratch;
     const store::StoreOptions options{(scratch / "a").string()};
