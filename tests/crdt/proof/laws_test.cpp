@@ -207,8 +207,8 @@ std::string rule_3_applied_whole(const Scene& scene) {
 }
 
 /// What no honest replica would send, in the bytes of docs/wire.md: it writes to the mesh's own keys, to a register and
-/// to a map, and removes every dot that it knows of, whoever wrote it and whatever it holds; or, of many, only the first
-/// and the last.
+/// to a map, and removes every dot that it knows of, whoever wrote it and whatever it holds; or, of many, only the
+/// first and the last.
 Changeset lie_to(const Replica& victim, bool trims, bool ends_only = false, std::size_t liar = 4) {
     Changeset lie;
     lie.origin = replica_of(liar);
