@@ -1,0 +1,59 @@
+// Three etcd members on loopback, and a client that speaks to them over HTTP/1.1 with the JSON gateway, one connection
+// kept open: what coordination costs elsewhere, durable on both sides. JSON and HTTP are part of its times.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <sys/types.h>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace starling::bench {
+
+/// One connection. Thread rule: one thread at a time.
+class EtcdClient {
+  public:
+    explicit EtcdClient(std::uint16_t port);
+    ~EtcdClient();
+    EtcdClient(const EtcdClient&) = delete;
+    EtcdClient& operator=(const EtcdClient&) = delete;
+
+    void put(const std::string& key, const std::string& value);
+    /// A linearizable read.
+    std::optional<std::string> get(const std::string& key);
+    std::string grant(int ttl_s);
+    /// Waits for the lock; what `unlock` is told.
+    std::string lock(const std::string& name, const std::string& lease);
+    void unlock(const std::string& key);
+
+  private:
+    nlohmann::json post(const std::string& path, const nlohmann::json& body);
+    std::string read_until(std::string_view end);
+    std::string read_bytes(std::size_t count);
+
+    int socket_;
+    std::string read_;  ///< and not used yet
+};
+
+/// Three members with directories below one that is made for them; ended and removed with it.
+class EtcdCluster {
+  public:
+    /// Nothing where no `etcd` is installed. Waits until it serves.
+    static std::unique_ptr<EtcdCluster> start(const std::string& directory);
+    ~EtcdCluster();
+    EtcdCluster(const EtcdCluster&) = delete;
+    EtcdCluster& operator=(const EtcdCluster&) = delete;
+
+    std::uint16_t port(std::size_t member) const { return ports_[member % ports_.size()]; }
+
+  private:
+    EtcdCluster() = default;
+
+    std::vector<std::uint16_t> ports_;
+    std::vector<pid_t> processes_;
+};
+
+}  // namespace starling::bench
