@@ -70,10 +70,12 @@ class Ledger:
 
 class Lives:
     """The lives of the nodes' stores. A node's life is born with its first write after an open and ends with its process; a dot
-    is (life, seq). Thread rule: any thread."""
+    is (life, seq). A node that has not said yet that it is a member writes that when it is opened: such a life has one event
+    before any writer comes. Thread rule: any thread."""
 
     def __init__(self):
         self.lock = threading.Lock()
+        self.young = set()  # lives that had one event when they were first seen: they may be running
         self.ended = {}   # replica → its last seq, as its own directory had it when it was opened again
         self.known = {}   # (node id, process) → replicas of it that its directory had when it was opened
         self.born = {}    # (node id, process) → replica that it writes under
@@ -81,16 +83,21 @@ class Lives:
         self.wrong = []
 
     def opened(self, node, process, version):
-        """The node is open again and has not written yet: what its directory holds of its own lives is all there will ever be."""
+        """The node is open again and no writer came yet: what its directory holds of its own earlier lives is all there will ever
+        be."""
         with self.lock:
             own = {replica: seq for replica, seq in version.items() if replica.startswith(node + ".")}
             for replica, seqs in self.told.items():
                 if replica.startswith(node + ".") and max(seqs) > own.get(replica, 0):
                     self.wrong.append(f"lost: {replica} wrote up to {max(seqs)}, its directory has {own.get(replica, 0)}")
+            young = {replica for replica, seq in own.items() if seq == 1 and replica not in self.told and replica not in self.ended} - self.young
+            self.young |= young
             for replica, seq in own.items():
+                if replica in young:
+                    continue
                 if self.ended.setdefault(replica, seq) != seq:
                     self.wrong.append(f"reused: {replica} ended at {self.ended[replica]} and is now at {seq}")
-            self.known[node, process] = set(own)
+            self.known[node, process] = set(own) - young
 
     def acknowledged(self, node, process, version_text):
         """A process acknowledged a write with this version, whose line of the process's life names the dot. It may be heard after

@@ -116,6 +116,14 @@ class LivesTest(unittest.TestCase):
         self.lives.acknowledged("n", 2, "n.1:4")
         self.expect(["reused"] * 2, self.lives, {"n.1": 4})
 
+    def test_a_life_that_says_it_is_a_member_before_it_writes(self):
+        self.lives.opened("m", 1, {"m.1": 1})
+        self.lives.acknowledged("m", 1, "m.1:2")
+        self.expect([], self.lives, {"m.1": 2, "n.1": 3})
+        self.lives.opened("m", 2, {"m.1": 2})
+        self.lives.acknowledged("m", 2, "m.1:3")
+        self.expect(["reused"] * 2, self.lives, {"m.1": 3, "n.1": 3})
+
     def test_others_know_more_of_a_life_than_its_disk(self):
         self.lives.opened("n", 2, {"n.1": 3})
         self.expect(["reused"], self.lives, {"n.1": 4})
