@@ -163,7 +163,7 @@ class Agreed {
             return packed(std::optional<T>(change(unpacked(found))));
         };
     }
-    Decided<T> typed(detail::AgreedResult result) const {
+    Decided<T> typed(const detail::AgreedResult& result) const {
         return {unpacked(result.value), result.revision, result.changed, result.earlier};
     }
 
