@@ -165,7 +165,7 @@ std::unique_ptr<EtcdCluster> EtcdCluster::start(const std::string& directory) {
     const auto ports = free_ports(2 * members);
     std::string all;
     for (std::size_t i = 0; i < members; ++i)
-        all += (i == 0 ? "m" : ",m") + std::to_string(i) + "=" + url(ports[members + i]);
+        all.append(i == 0 ? "m" : ",m").append(std::to_string(i)).append("=").append(url(ports[members + i]));
     for (std::size_t i = 0; i < members; ++i) {
         const auto name = "m" + std::to_string(i);
         std::vector<std::string> words{"/usr/bin/etcd",
