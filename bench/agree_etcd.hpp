@@ -2,6 +2,7 @@
 // kept open: what coordination costs elsewhere, durable on both sides. JSON and HTTP are part of its times.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>

@@ -205,12 +205,7 @@ void Node::set_voters(const std::vector<NodeId>& nodes, std::chrono::millisecond
 
 void Node::set_voters(const std::vector<NodeId>& nodes, std::chrono::milliseconds within,
                       std::error_code& error) const {
-    error.clear();
-    try {
-        set_voters(nodes, within);
-    } catch (const Error& thrown) {
-        error = thrown.code();
-    }
+    or_error(error, [&] { return set_voters(nodes, within), true; });
 }
 
 }  // namespace starling

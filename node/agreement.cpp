@@ -13,8 +13,8 @@ using agree::Reply;
 using agree::Request;
 
 namespace {
-constexpr std::uint64_t ask_again_ms_us = 250'000;  // who the voters are, while somebody waits to know
-constexpr std::uint64_t tell_again_us = 10'000;     // that a lock was lost
+constexpr std::uint64_t ask_again_after_us = 250'000;  // who the voters are, while somebody waits to know
+constexpr std::uint64_t tell_again_us = 10'000;        // that a lock was lost
 }  // namespace
 
 std::uint64_t boot_us() {
@@ -109,7 +109,7 @@ void Agreement::advance(std::uint64_t now_us) {
     for (const auto& [key, hold] : holds_) hold->lock.tick({now_us, 0});
     if (now_us < ask_again_us_) return;
     for (const auto& [peer, member] : members_) identify(peer);
-    ask_again_us_ = need_record_ > 0 ? now_us + ask_again_ms_us : UINT64_MAX;
+    ask_again_us_ = need_record_ > 0 ? now_us + ask_again_after_us : UINT64_MAX;
 }
 
 void Agreement::tick() {
@@ -215,10 +215,8 @@ bool Agreement::share_records() {
         proposer_ = std::make_unique<agree::Proposer>(proposing_, *known, agree::ProposerLimits{}, hooks_.random);
     } else if (known && proposer_->record().epoch < known->epoch) {
         proposer_->adopt(*known, boot_us());
-    } else if (proposer_ && (!known || known->epoch < proposer_->record().epoch)) {
+    } else if (!known || known->epoch < proposer_->record().epoch) {
         voter_.install(proposer_->record());
-    } else {
-        return false;
     }
     for (const auto& [peer, member] : members_) {
         if (member.life) send(peer, Request{++last_question_, *member.life, 0, 0, agree::Install{proposer_->record()}});
