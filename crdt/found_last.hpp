@@ -12,7 +12,7 @@ namespace starling::crdt {
 
 /// A place for each of the table's entries, chosen by a word of the id: entries that want the same place take turns. So
 /// whoever chooses ids that collide gets the tree's O(log n), no worse. `Entry` stays where it is in memory, and
-/// `id_of(entry)` is its id. Invariant: what has a place is in the table. Thread rule: `find` reads only.
+/// `IdOf{}(entry)` is its id. Invariant: what has a place is in the table. Thread rule: `find` reads only.
 template <class Entry, class IdOf>
 class FoundLast {
   public:

@@ -59,7 +59,7 @@ struct Dot {
     auto operator<=>(const Dot&) const = default;
 };
 
-/// One set of data with its own version. A mesh holds one for now; wire and store carry the id from the start.
+/// One set of data with its own version. A mesh holds one; wire and store carry the id.
 using SpaceId = std::uint32_t;
 
 /// Hybrid-logical wall time of a write: microseconds since 1970 UTC, raised by one where the clock stood still.
