@@ -20,6 +20,13 @@ Options never_flushed(const std::filesystem::path& dir) {
     return options;
 }
 
+/// Whether some write is found not to be on the disk yet. Not each is: this thread may be held up for longer than a sync.
+bool ever_not_yet(const std::function<Commit(int)>& write) {
+    for (int i = 0; i < 100; ++i)
+        if (!write(i).durable(0ms)) return true;
+    return false;
+}
+
 /// No file of this process grows further than this while it lives: to the store, a disk that fails.
 class FileLimit {
   public:
@@ -77,8 +84,8 @@ TEST_CASE("what was written is there after an open, of every type") {
 TEST_CASE("durable() waits for the disk, not for the window") {
     const testing::TemporaryDirectory scratch;
     const auto node = Node::open(never_flushed(scratch / "d"));
+    CHECK(ever_not_yet([&](int) { return node.counter("y").add(1); }));
     const auto commit = node.counter("x").add(1);
-    CHECK_FALSE(commit.durable(0ms));
     CHECK(commit.durable(std::chrono::duration_cast<std::chrono::milliseconds>(patience)));
     commit.durable();  // again
     std::error_code error = Errc::closed;
@@ -95,8 +102,12 @@ TEST_CASE("durable() waits for the disk, not for the window") {
     journal.append_once("command", {1});
     const auto again = journal.append_once("command", {1});
     CHECK_FALSE(again.wrote());
-    CHECK_FALSE(again.durable(0ms));
     again.durable();
+    CHECK(ever_not_yet([&](int i) {
+        const auto command = "command " + std::to_string(i);
+        journal.append_once(command, {i});
+        return journal.append_once(command, {i});
+    }));
     CHECK(code_of([&] { node.transact([&](Tx&) { commit.durable(); }); }) == Errc::would_deadlock);
     CHECK(code_of([&] { node.transact([&](Tx&) { (void)commit.when_durable(); }); }) == Errc::would_deadlock);
     const auto snapshots = node.snapshots();
@@ -149,7 +160,8 @@ TEST_CASE("nothing leaves that the disk does not have") {
     auto options = quiet();
     options.mesh = a.join_code();
     const auto b = Node::open(options);
-    a.counter("x").add(1);
+    REQUIRE(a.wait_until(b.version(), patience));
+    a.counter("x").add(1).durable();  // and all that came before it: the disk is to fail at the next write, not earlier
     REQUIRE(b.wait_until(a.version(), patience));
     {
         const FileLimit full(std::filesystem::file_size(scratch / "a/store.db-wal"));
