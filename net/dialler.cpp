@@ -1,5 +1,7 @@
 #include "net/dialler.hpp"
 
+#include <algorithm>
+
 namespace starling::net {
 
 const int Dialler::Dial::watched_events = ZMQ_EVENT_CLOSED | ZMQ_EVENT_DISCONNECTED |
@@ -44,7 +46,10 @@ void Dialler::look_for_end(Dial& dial) {
 
 bool Dialler::receive(ConnectionId id, Dial& dial, ConnectionSink& sink, std::size_t& bytes) {
     zmq::message_t body, rest;
-    if (!receive_part(dial.socket, body)) return false;
+    if (!receive_part(dial.socket, body)) {
+        dial.readable.emptied();
+        return false;
+    }
     bytes += body.size() + frame_weight_bytes;
     bool more = body.more();
     const bool single = !more;
@@ -59,9 +64,12 @@ bool Dialler::receive(ConnectionId id, Dial& dial, ConnectionSink& sink, std::si
 
 bool Dialler::pump(ConnectionSink& sink) {
     std::vector<ConnectionId> order;
-    order.reserve(dials_.size());
-    for (auto at = dials_.upper_bound(turn_); at != dials_.end(); ++at) order.push_back(at->first);
-    for (auto at = dials_.begin(); at != dials_.upper_bound(turn_); ++at) order.push_back(at->first);
+    const auto add = [&](const auto& dial) {
+        if (dial.second->readable.maybe() || dial.second->monitor.readable().maybe()) order.push_back(dial.first);
+    };
+    const auto turn = dials_.upper_bound(turn_);
+    std::for_each(turn, dials_.end(), add);
+    std::for_each(dials_.begin(), turn, add);
 
     std::size_t bytes = 0, frames = 0;
     for (ConnectionId id : order) {
@@ -85,17 +93,19 @@ bool Dialler::pump(ConnectionSink& sink) {
 
 Sent Dialler::send(ConnectionId id, FrameKind kind, BytesView bytes) {
     auto at = dials_.find(id);
-    return at == dials_.end() ? Sent::gone : send_frame(at->second->socket, kind, bytes);
+    if (at == dials_.end()) return Sent::gone;
+    at->second->readable.look();
+    return send_frame(at->second->socket, kind, bytes);
 }
 
 void Dialler::close(ConnectionId id) {
     dials_.erase(id);
 }
 
-void Dialler::collect(std::vector<zmq_pollitem_t>& items) {
+void Dialler::collect(std::vector<Readable*>& sockets) {
     for (auto& [id, dial] : dials_) {
-        items.push_back({dial->socket.handle(), 0, ZMQ_POLLIN, 0});
-        items.push_back({dial->monitor.socket().handle(), 0, ZMQ_POLLIN, 0});
+        sockets.push_back(&dial->readable);
+        sockets.push_back(&dial->monitor.readable());
     }
 }
 

@@ -30,15 +30,16 @@ class Dialler final : public Connections {
     Sent send(ConnectionId id, FrameKind kind, BytesView bytes) override;
     void close(ConnectionId id) override;
 
-    void collect(std::vector<zmq_pollitem_t>& items);
+    void collect(std::vector<Readable*>& sockets);
     std::size_t size() const { return dials_.size(); }
 
   private:
     struct Dial {
         Dial(zmq::context_t& context, zmq::socket_t made, const CurveKey& to)
-            : socket(std::move(made)), monitor(context, socket, watched_events), server(to) {}
+            : socket(std::move(made)), readable(socket), monitor(context, socket, watched_events), server(to) {}
         static const int watched_events;
         zmq::socket_t socket;
+        Readable readable;
         Monitor monitor;  // after the socket: destroyed before it
         CurveKey server;
         const char* ended = nullptr;  // why, once it did; what came before is still to be read

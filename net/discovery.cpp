@@ -199,11 +199,10 @@ std::vector<HeardBeacon> Discovery::listen() {
     return heard;
 }
 
-std::vector<HeardBeacon> Discovery::pump(Clock::time_point now, const std::function<bool(const NodeKey&)>& linked) {
+void Discovery::pump(Clock::time_point now, const std::function<bool(const NodeKey&)>& linked) {
     look_at_cards(now);
     speak(now);
     probe(now, linked);
-    return listen();
 }
 
 void Discovery::answer(const SocketAddress& to, std::size_t secret, Clock::time_point now) {

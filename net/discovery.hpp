@@ -60,8 +60,10 @@ class Discovery {
 
     Result<Done> add_static(const std::string& address, Clock::time_point now);
 
-    /// Reads what came in and sends what is due. `linked` tells whether a node needs no probing.
-    std::vector<HeardBeacon> pump(Clock::time_point now, const std::function<bool(const NodeKey&)>& linked);
+    /// Sends what is due. `linked` tells whether a node needs no probing.
+    void pump(Clock::time_point now, const std::function<bool(const NodeKey&)>& linked);
+    /// Reads what came in, bounded.
+    std::vector<HeardBeacon> listen();
     /// Sends one beacon to where another came from; at most answers_per_second_max, the rest is not sent.
     /// Under the secret of that place: who asks may know no newer one.
     void answer(const SocketAddress& to, std::size_t secret, Clock::time_point now);
@@ -96,7 +98,6 @@ class Discovery {
     void probe(Clock::time_point now, const std::function<bool(const NodeKey&)>& linked);
     void resolve(StaticPeer& peer, Clock::time_point now);
     void take_resolved(Clock::time_point now);
-    std::vector<HeardBeacon> listen();
     void remember_stranger(const BeaconSockets::Datagram& datagram);
     CardDiagnosis* on(unsigned card);
 

@@ -34,7 +34,11 @@ std::optional<CurveKey> key_of_user_id(std::string_view user_id) {
 }
 
 Gatekeeper::Gatekeeper(zmq::context_t& context, const PeerTable& peers, DoorCounters& counters)
-    : peers_(peers), counters_(counters), socket_(context, zmq::socket_type::rep), refilled_(Clock::now()) {
+    : peers_(peers),
+      counters_(counters),
+      socket_(context, zmq::socket_type::rep),
+      readable_(socket_),
+      refilled_(Clock::now()) {
     socket_.set(zmq::sockopt::linger, 0);
     socket_.bind(zap_address);
 }
@@ -73,7 +77,7 @@ bool Gatekeeper::admits(const CurveKey& key, Clock::time_point now) {
     return true;
 }
 
-void Gatekeeper::pump(Clock::time_point now) {
+bool Gatekeeper::pump(Clock::time_point now) {
     for (int count = 0; count < requests_per_poll_max; ++count) {
         std::array<zmq::message_t, request_parts> request;
         std::size_t parts = 0;
@@ -84,7 +88,10 @@ void Gatekeeper::pump(Clock::time_point now) {
             if (parts < request_parts) request[parts] = std::move(part);
             ++parts;
         }
-        if (parts == 0) return;
+        if (parts == 0) {
+            readable_.emptied();
+            return count > 0;
+        }
         // Anything but CURVE is turned away before it gets here; this says it again.
         CurveKey key{};
         bool admitted =
@@ -101,6 +108,7 @@ void Gatekeeper::pump(Clock::time_point now) {
             zmq_send(socket_.handle(), reply[at].data(), reply[at].size(), flags);
         }
     }
+    return true;
 }
 
 void Gatekeeper::check() const {

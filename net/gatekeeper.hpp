@@ -33,11 +33,12 @@ class Gatekeeper {
     /// Throws zmq::error_t when there are no descriptors left.
     Gatekeeper(zmq::context_t& context, const PeerTable& peers, DoorCounters& counters);
 
-    void pump(Clock::time_point now);
+    /// True when somebody asked.
+    bool pump(Clock::time_point now);
     void set_blocked(std::set<CurveKey> blocked) { blocked_ = std::move(blocked); }
     /// A key failed at the door.
     void suspect(const CurveKey& key, Clock::time_point now);
-    zmq::socket_t& socket() { return socket_; }
+    Readable& readable() { return readable_; }
     void check() const;
 
   private:
@@ -50,6 +51,7 @@ class Gatekeeper {
     const PeerTable& peers_;
     DoorCounters& counters_;
     zmq::socket_t socket_;
+    Readable readable_;
     std::set<CurveKey> blocked_;
     std::map<CurveKey, Suspect> suspects_;
     double unknown_left_ = unknown_keys_burst;

@@ -68,6 +68,7 @@ Listener::Listener(zmq::context_t& context, Settings settings, const Identity& s
       gatekeeper_(gatekeeper),
       counters_(counters),
       router_(context, zmq::socket_type::router),
+      readable_(router_),
       next_look_(Clock::now()) {
     set_limits(router_, settings_.limits);
     set_curve_server(router_, self, Gatekeeper::zap_domain);
@@ -189,7 +190,11 @@ int Listener::owner_of(const std::string& routing_id, zmq::message_t& body) {
 
 bool Listener::receive(ConnectionSink& sink, std::size_t& bytes) {
     zmq::message_t from, body, rest;
-    if (!receive_part(router_, from) || !from.more() || !receive_part(router_, body)) return false;
+    if (!receive_part(router_, from)) {
+        readable_.emptied();
+        return false;
+    }
+    if (!from.more() || !receive_part(router_, body)) return true;
     bytes += body.size() + frame_weight_bytes;
     bool more = body.more();
     const bool single = !more;
@@ -223,12 +228,17 @@ void Listener::look_at_door(Clock::time_point now) {
 
 bool Listener::pump(Clock::time_point now, ConnectionSink& sink) {
     // In this order: a connection is known (monitor) before its first frame is read, since the frame waits for the
-    // handshake.
-    gatekeeper_.pump(now);
-    follow_monitor(now, sink);
+    // handshake; and what came before its end is read before it is forgotten.
+    auto& monitor = monitor_->readable();
+    if (gatekeeper_.readable().maybe() && gatekeeper_.pump(now)) monitor.look();
+    if (monitor.maybe()) {
+        follow_monitor(now, sink);
+        readable_.look();
+    }
     std::size_t bytes = 0, frames = 0;
-    while (frames < frames_per_poll_max && bytes < bytes_per_poll_max && receive(sink, bytes)) ++frames;
-    const bool more = frames == frames_per_poll_max || bytes >= bytes_per_poll_max;
+    const auto room = [&] { return frames < frames_per_poll_max && bytes < bytes_per_poll_max; };
+    while (readable_.maybe() && room() && receive(sink, bytes)) ++frames;
+    const bool more = readable_.maybe();
     if (!more) {
         for (int fd : std::exchange(gone_, {})) forget(fd, sink, "the connection was closed");
     }
@@ -240,8 +250,13 @@ Sent Listener::send(ConnectionId id, FrameKind kind, BytesView bytes) {
     Accepted* connection = find(id);
     if (connection == nullptr || connection->closing || connection->routing_id.empty()) return Sent::gone;
     const auto& to = connection->routing_id;
+    readable_.look();
     if (zmq_send(router_.handle(), to.data(), to.size(), ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0) return Sent::gone;
     return send_frame(router_, kind, bytes);
+}
+
+void Listener::collect(std::vector<Readable*>& sockets) {
+    for (auto* readable : {&gatekeeper_.readable(), &monitor_->readable(), &readable_}) sockets.push_back(readable);
 }
 
 void Listener::close(ConnectionId id) {

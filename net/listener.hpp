@@ -55,8 +55,7 @@ class Listener final : public Connections {
 
     std::optional<SocketAddress> remote(ConnectionId id) const;
     std::uint16_t port() const { return port_; }
-    zmq::socket_t& router() { return router_; }
-    zmq::socket_t& monitor() { return monitor_->socket(); }
+    void collect(std::vector<Readable*>& sockets);
     Clock::time_point due_at() const { return unproved_ == 0 ? Clock::time_point::max() : next_look_; }
     void check() const;
 
@@ -89,6 +88,7 @@ class Listener final : public Connections {
     Gatekeeper& gatekeeper_;
     DoorCounters& counters_;
     zmq::socket_t router_;
+    Readable readable_;
     std::unique_ptr<Monitor> monitor_;
     std::uint16_t port_ = 0;
     std::unordered_map<int, Accepted> by_fd_;

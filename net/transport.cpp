@@ -1,6 +1,8 @@
 #include "net/transport.hpp"
 
 #include <algorithm>
+#include <cerrno>
+#include <poll.h>
 #include <sys/resource.h>
 #include <system_error>
 
@@ -103,9 +105,12 @@ class MeshTransport final : public Transport {
 
   private:
     Result<Done> bind(const MeshSecret& mesh);
-    bool step(Clock::time_point now);
+    struct Woken {
+        bool by_waker = false, by_beacons = false;
+    };
+    bool step(Clock::time_point now, bool beacons);
     void hear(Clock::time_point now);
-    bool wait(Clock::time_point now, Clock::time_point until);
+    Woken wait(Clock::time_point now, Clock::time_point until);
 
     TransportOptions options_;
     Identity identity_;
@@ -119,7 +124,8 @@ class MeshTransport final : public Transport {
     std::unique_ptr<Dialler> dialler_;
     std::unique_ptr<Discovery> discovery_;
     std::unique_ptr<Links> links_;
-    std::vector<zmq_pollitem_t> items_;
+    std::vector<Readable*> sockets_;
+    std::vector<pollfd> polled_;
 };
 
 Result<Done> MeshTransport::bind(const MeshSecret& mesh) {
@@ -161,8 +167,7 @@ Result<Done> MeshTransport::start(const Membership& own) {
 }
 
 void MeshTransport::hear(Clock::time_point now) {
-    discovery_->set_links(links_->size(), now);
-    for (const auto& heard : discovery_->pump(now, [&](const NodeKey& node) { return links_->linked(node); })) {
+    for (const auto& heard : discovery_->listen()) {
         const NodeKey& node = heard.beacon.node;
         // Former members know earlier secrets, and could fill the table with nodes that they made up.
         const bool stale = heard.secret > 0 && !links_->is_member(node);
@@ -179,41 +184,55 @@ void MeshTransport::hear(Clock::time_point now) {
     }
 }
 
-bool MeshTransport::step(Clock::time_point now) {
+/// True: there is more to be read.
+bool MeshTransport::step(Clock::time_point now, bool beacons) {
     links_->at(now);
-    hear(now);
+    discovery_->set_links(links_->size(), now);
+    discovery_->pump(now, [&](const NodeKey& node) { return links_->linked(node); });
+    if (beacons) hear(now);
     const bool more_accepted = listener_->pump(now, *links_);
     const bool more_dialled = dialler_->pump(*links_);
     links_->pump(now);
     return more_accepted || more_dialled;
 }
 
-/// True when somebody woke us.
-bool MeshTransport::wait(Clock::time_point now, Clock::time_point until) {
-    items_.clear();
-    items_.push_back({nullptr, waker_.descriptor(), ZMQ_POLLIN, 0});
-    for (int descriptor : discovery_->descriptors()) items_.push_back({nullptr, descriptor, ZMQ_POLLIN, 0});
-    for (void* socket : {gatekeeper_->socket().handle(), listener_->monitor().handle(), listener_->router().handle()}) {
-        items_.push_back({socket, 0, ZMQ_POLLIN, 0});
+MeshTransport::Woken MeshTransport::wait(Clock::time_point now, Clock::time_point until) {
+    polled_.clear();
+    sockets_.clear();
+    polled_.push_back({waker_.descriptor(), POLLIN, 0});
+    for (int descriptor : discovery_->descriptors()) polled_.push_back({descriptor, POLLIN, 0});
+    const auto first = polled_.size();
+    listener_->collect(sockets_);
+    dialler_->collect(sockets_);
+    for (const auto* socket : sockets_) {
+        if (socket->maybe()) until = now;
+        polled_.push_back({socket->descriptor(), POLLIN, 0});
     }
-    dialler_->collect(items_);
     const auto left = std::chrono::ceil<Milliseconds>(until - now);
-    zmq_poll(items_.data(), int(items_.size()), long(std::max<Milliseconds::rep>(0, left.count())));
-    if ((items_.front().revents & ZMQ_POLLIN) == 0) return false;
-    waker_.clear();
-    return true;
+    const int ready = ::poll(polled_.data(), nfds_t(polled_.size()), int(std::max<Milliseconds::rep>(0, left.count())));
+    STARLING_ASSERT(ready >= 0 || errno == EINTR || errno == ENOMEM, "what is waited for is there");
+    Woken woken;
+    if (ready <= 0) return woken;
+    for (std::size_t i = 0; i < sockets_.size(); ++i) {
+        if (polled_[first + i].revents != 0) sockets_[i]->look();
+    }
+    for (std::size_t i = 1; i < first; ++i) woken.by_beacons = woken.by_beacons || polled_[i].revents != 0;
+    woken.by_waker = polled_.front().revents != 0;
+    if (woken.by_waker) waker_.clear();
+    return woken;
 }
 
 std::vector<LinkEvent> MeshTransport::poll(Milliseconds timeout) {
     auto now = Clock::now();
     const auto deadline = now + std::clamp(timeout, Milliseconds(0), Milliseconds(heartbeat_ms_max));
+    bool more = false;
     while (true) {
-        const bool more = step(now);
         auto until = std::min({deadline, discovery_->due_at(), listener_->due_at(), links_->due_at()});
         if (more || links_->has_events()) until = now;
-        const bool woken = wait(now, until);
+        const auto woken = wait(now, until);
         now = Clock::now();
-        if (links_->has_events() || woken || now >= deadline) return links_->take_events();
+        more = step(now, woken.by_beacons);
+        if (links_->has_events() || woken.by_waker || now >= deadline) return links_->take_events();
     }
 }
 

@@ -65,7 +65,7 @@ bool receive_part(zmq::socket_t& socket, zmq::message_t& part) {
 }
 
 Monitor::Monitor(zmq::context_t& context, zmq::socket_t& watched, int events)
-    : watched_(watched), pair_(context, zmq::socket_type::pair) {
+    : watched_(watched), pair_(context, zmq::socket_type::pair), readable_(pair_) {
     static std::atomic<std::uint64_t> count{0};
     const std::string name = "inproc://starling-monitor-" + std::to_string(++count);
     pair_.set(zmq::sockopt::linger, 0);
@@ -83,7 +83,10 @@ Monitor::~Monitor() {
 
 std::optional<Monitor::Event> Monitor::next() {
     zmq::message_t what, where;
-    if (!receive_part(pair_, what)) return std::nullopt;
+    if (!receive_part(pair_, what)) {
+        readable_.emptied();
+        return std::nullopt;
+    }
     // The second part, the endpoint, was written together with the first; it says nothing that is needed here.
     receive_part(pair_, where);
     STARLING_ASSERT(what.size() == 6, "a monitor event is two bytes of kind and four of value");

@@ -3,7 +3,9 @@
 #pragma once
 
 #include <optional>
+#include <poll.h>
 #include <string>
+#include <vector>
 
 #include <zmq.hpp>
 
@@ -31,6 +33,23 @@ void set_curve_server(zmq::socket_t& socket, const Identity& self, const std::st
 /// Receives one part without waiting; false when there is none.
 bool receive_part(zmq::socket_t& socket, zmq::message_t& part);
 
+/// Whether a socket may have something to read. Its descriptor says so (ZMQ_FD), but any call on the socket may take
+/// that word back unread: so it is read until it is empty, and looked at again after each send. zmq_poll does without,
+/// for four system calls a socket and round.
+class Readable {
+  public:
+    explicit Readable(zmq::socket_t& socket) : descriptor_(int(socket.get(zmq::sockopt::fd))) {}
+    int descriptor() const { return descriptor_; }
+    bool maybe() const { return maybe_; }
+    void look() { maybe_ = true; }
+    /// The last receive found nothing, and nothing was done with the socket since.
+    void emptied() { maybe_ = false; }
+
+  private:
+    int descriptor_;
+    bool maybe_ = true;
+};
+
 /// Watches the connections of one socket. Invariant: it is destroyed before its socket, which stops the monitor before
 /// its pipe is closed (the other order hangs). It has to be read often: a full pipe holds up libzmq's own thread.
 class Monitor {
@@ -45,11 +64,12 @@ class Monitor {
         int value = 0;  ///< a file descriptor, or an error, by kind
     };
     std::optional<Event> next();
-    zmq::socket_t& socket() { return pair_; }
+    Readable& readable() { return readable_; }
 
   private:
     zmq::socket_t& watched_;
     zmq::socket_t pair_;
+    Readable readable_;
 };
 
 }  // namespace starling::net
