@@ -246,15 +246,20 @@ Result<bool> valid_header(const Changeset& changeset) {
     return true;
 }
 
-Bytes encode_changeset(const Changeset& changeset) {
+Bytes encode_changeset_head(const Changeset& changeset) {
     Writer writer;
     writer.array(8).uint(changeset.space).replica(changeset.origin).uint(changeset.first).uint(changeset.count);
     writer.uint(changeset.depth).array(changeset.deps.size());
     for (const auto& dep : changeset.deps) writer.array(2).replica(dep.replica).uint(dep.seq);
     writer.array(changeset.refs.size());
     for (const auto& ref : changeset.refs) writer.replica(ref);
-    writer.bin(changeset.body);
+    writer.bin_head(changeset.body.size());
     return writer.take();
+}
+
+Bytes encode_changeset(const Changeset& changeset) {
+    auto bytes = encode_changeset_head(changeset);
+    return bytes.append(changeset.body);
 }
 
 Result<Changeset> decode_changeset(BytesView bytes) {

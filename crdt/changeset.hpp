@@ -107,6 +107,8 @@ Result<bool> valid_header(const Changeset& changeset);
 
 /// The changeset with its replicas in full: what tests, files and (later) seals read. Not what a link sends.
 Bytes encode_changeset(const Changeset& changeset);
+/// The same, up to the bytes of the body, which are the last.
+Bytes encode_changeset_head(const Changeset& changeset);
 Result<Changeset> decode_changeset(BytesView bytes);
 
 }  // namespace starling::crdt

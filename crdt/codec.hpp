@@ -32,6 +32,8 @@ class Writer {
     Writer& float64(double value) { return packer_.pack_double(value), *this; }
     Writer& str(BytesView text);
     Writer& bin(BytesView bytes);
+    /// The beginning of a bin whose bytes are to follow.
+    Writer& bin_head(std::size_t bytes) { return packer_.pack_bin(std::uint32_t(bytes)), *this; }
     /// 16 raw bytes inside a bin, high word first.
     Writer& words(std::uint64_t high, std::uint64_t low);
     /// 40 raw bytes inside a bin: node key, then life in big-endian order.

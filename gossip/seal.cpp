@@ -1,6 +1,7 @@
 #include "gossip/seal.hpp"
 
 #include <algorithm>
+#include <array>
 #include <map>
 
 #include "crdt/limits.hpp"
@@ -26,11 +27,9 @@ void StretchSize::add(const Changeset& changeset) {
 }
 
 ChainHead Sealing::next(const ChainHead& before, const Changeset& changeset) const {
-    const auto canonical = encode_changeset(changeset);
-    Bytes text;
-    text.reserve(changeset_domain.size() + before.size() + canonical.size());
-    text.append(changeset_domain).append(view_of(before)).append(canonical);
-    return sealer_->hash(text);
+    const auto head = encode_changeset_head(changeset);
+    const std::array<BytesView, 4> parts{changeset_domain, view_of(before), head, changeset.body};
+    return sealer_->hash(parts);
 }
 
 Bytes Sealing::text_of(const Seal& seal) const {

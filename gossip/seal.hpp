@@ -7,6 +7,7 @@
 // said where the run began.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <optional>
 #include <span>
@@ -24,8 +25,8 @@ using MeshId = std::array<std::uint8_t, 16>;
 class Sealer {
   public:
     virtual ~Sealer() = default;
-    /// Collision-resistant.
-    virtual ChainHead hash(crdt::BytesView bytes) const = 0;
+    /// Of the parts, one after another. Collision-resistant.
+    virtual ChainHead hash(std::span<const crdt::BytesView> parts) const = 0;
     /// With the key of the node that runs.
     virtual SealSignature sign(crdt::BytesView bytes) const = 0;
     virtual bool verify(const crdt::NodeKey& node, crdt::BytesView bytes, const SealSignature& signature) const = 0;

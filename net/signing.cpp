@@ -19,10 +19,13 @@ bool verify(const crdt::NodeKey& node, crdt::BytesView message, const Signature&
     return crypto_sign_verify_detached(signature.data(), octets(message), message.size(), node.data()) == 0;
 }
 
-Digest256 digest256(crdt::BytesView bytes) {
+Digest256 digest256(std::span<const crdt::BytesView> parts) {
     start_sodium();
     Digest256 digest{};
-    crypto_generichash(digest.data(), digest.size(), octets(bytes), bytes.size(), nullptr, 0);
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, nullptr, 0, digest.size());
+    for (const auto part : parts) crypto_generichash_update(&state, octets(part), part.size());
+    crypto_generichash_final(&state, digest.data(), digest.size());
     return digest;
 }
 

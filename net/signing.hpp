@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 
 #include "crdt/ids.hpp"
 
@@ -19,7 +20,10 @@ using Digest256 = std::array<std::uint8_t, 32>;
 /// not in its one canonical form. About 60 µs and O(bytes); never fails otherwise.
 bool verify(const crdt::NodeKey& node, crdt::BytesView message, const Signature& signature);
 
-/// O(bytes).
-Digest256 digest256(crdt::BytesView bytes);
+/// Of the parts, one after another. O(bytes).
+Digest256 digest256(std::span<const crdt::BytesView> parts);
+inline Digest256 digest256(crdt::BytesView bytes) {
+    return digest256(std::span(&bytes, 1));
+}
 
 }  // namespace starling::net

@@ -10,7 +10,7 @@ namespace starling::detail {
 /// Signs nothing. Thread-safe.
 class SealVerifier : public gossip::Sealer {
   public:
-    gossip::ChainHead hash(crdt::BytesView bytes) const override { return net::digest256(bytes); }
+    gossip::ChainHead hash(std::span<const crdt::BytesView> parts) const override { return net::digest256(parts); }
     gossip::SealSignature sign(crdt::BytesView) const override {
         STARLING_ASSERT(false, "who only verifies has no key");
         return {};

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 
 #include "crdt/hash.hpp"
 #include "gossip/seal.hpp"
@@ -13,7 +14,9 @@ class FakeSealer final : public gossip::Sealer {
   public:
     explicit FakeSealer(const crdt::NodeKey& node) : node_(node) {}
 
-    gossip::ChainHead hash(crdt::BytesView bytes) const override {
+    gossip::ChainHead hash(std::span<const crdt::BytesView> parts) const override {
+        crdt::Bytes bytes;
+        for (const auto part : parts) bytes.append(part);
         gossip::ChainHead head{};
         fill(head, bytes, {0x68617368, 0});
         return head;
