@@ -28,6 +28,13 @@ inline double cpu_seconds() {
     return double(now.tv_sec) + double(now.tv_nsec) * 1e-9;
 }
 
+/// Of all threads of this process.
+inline double process_cpu_seconds() {
+    timespec now{};
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return double(now.tv_sec) + double(now.tv_nsec) * 1e-9;
+}
+
 template <class Work>
 double seconds_of(Work&& work) {
     const double before = cpu_seconds();

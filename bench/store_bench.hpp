@@ -8,6 +8,7 @@
 #include <iostream>
 #include <string>
 
+#include "bench/directory.hpp"
 #include "bench/figure.hpp"
 #include "bench/measure.hpp"
 #include "crdt/assert.hpp"
@@ -41,23 +42,6 @@ inline std::uint64_t bytes_written() {
     }
     return 0;
 }
-
-class Directory {
-  public:
-    Directory() {
-        const char* under = std::getenv("STARLING_BENCH_DIR");
-        std::string name = (under == nullptr ? fs::temp_directory_path() : fs::path(under)) / "starling-bench-XXXXXX";
-        STARLING_ASSERT(mkdtemp(name.data()) != nullptr, "there is a directory for the bench");
-        path = name;
-    }
-    ~Directory() {
-        std::error_code error;
-        fs::remove_all(path, error);
-    }
-    Directory(const Directory&) = delete;
-    Directory& operator=(const Directory&) = delete;
-    fs::path path;
-};
 
 class Raw {
   public:
