@@ -218,7 +218,7 @@ Result<Body> decode_body(const Changeset& changeset) {
 
 Result<bool> decode_body(const Changeset& changeset, Body& body) {
     body.clear();
-    body.texts.reserve(changeset.body.size());
+    body.texts.reserve(changeset.body.size() + changeset.body.size() / 8);  // keys are in full there
     return BodyReader(changeset, body).read();
 }
 

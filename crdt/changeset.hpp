@@ -78,6 +78,8 @@ struct Body {
 class BodyWriter {
   public:
     explicit BodyWriter(Seq first_of_changeset);
+    /// Room for about so many bytes.
+    void reserve(std::size_t bytes) { writer_.reserve(bytes); }
     void put(Seq seq, const SlotView& slot, Stamp stamp_offset, BytesView value);
     void removal(std::uint32_t place, bool trim, std::span<const DotRun> runs);
     Bytes take() { return writer_.take(); }

@@ -45,6 +45,11 @@ void Replica::begin_life(const ReplicaId& self) {
 
 /// The entries of the window that no later operation of it removed. Returns the offset of the last stamp.
 Stamp Replica::write_puts(BodyWriter& writer, Origin& own, const Changeset& header) {
+    constexpr std::size_t put_bytes = 16;  // besides its texts, roughly
+    std::size_t bytes = 0;
+    own.live.each(header.first, header.last(),
+                  [&](Seq, Handle handle) { bytes += put_bytes + state_.at(handle).text_bytes(); });
+    writer.reserve(bytes);
     Stamp last = 0;
     own.live.each(header.first, header.last(), [&](Seq seq, Handle handle) {
         // What arrived while the window was open is a cause of this changeset, so its entries may lie deeper than they

@@ -13,8 +13,6 @@
 
 namespace starling::gossip {
 
-using ChangesetPtr = std::shared_ptr<const crdt::Changeset>;
-
 /// Invariants: per origin the changesets follow each other without a gap and end at the newest applied; `bytes()` is
 /// their sum. Thread rule: one thread at a time. Append and drop are O(log replicas).
 class Log {

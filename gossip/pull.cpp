@@ -136,14 +136,14 @@ void Engine::on(const NodeKey& peer, Pull& pull) {
     NewNames names(link.refs_out);
     for (const auto& record : records) {
         const auto more = wire_bytes(*record.changeset);
-        if (!answer.changesets.empty() &&
+        if (!answer.shared.empty() &&
             (!names.room_for(*record.changeset) || bytes + more > limits_.frame_changesets_bytes_max))
             break;
         bytes += more;
         names.add(*record.changeset);
-        answer.changesets.push_back(*record.changeset);
+        answer.shared.push_back(record.changeset);
     }
-    counters_.changesets_sent += answer.changesets.size();
+    counters_.changesets_sent += answer.shared.size();
     counters_.changeset_bytes_sent += bytes;
     send(peer, answer);
 }

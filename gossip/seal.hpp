@@ -17,6 +17,7 @@
 
 namespace starling::gossip {
 
+using ChangesetPtr = std::shared_ptr<const crdt::Changeset>;
 using ChainHead = std::array<std::uint8_t, 32>;  ///< zeros before a replica's first changeset
 using SealSignature = std::array<std::uint8_t, 64>;
 using MeshId = std::array<std::uint8_t, 16>;

@@ -265,7 +265,7 @@ void Engine::send_proven(const NodeKey& peer, Changesets message, std::span<cons
         all.insert(all.end(), piece.begin(), piece.end());
     }
     std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.place < b.place; });
-    for (const auto& record : all) message.changesets.push_back(*record.changeset);
+    for (const auto& record : all) message.shared.push_back(record.changeset);
     for (const auto& [origin, records] : runs) message.runs.push_back(Log::run_of(records));
     send(peer, message);
 }

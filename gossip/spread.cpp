@@ -70,7 +70,7 @@ bool Engine::pushes(const Link& link, OriginId origin) {
 /// What the peer sent itself meanwhile, or said that it holds, stays here. A link that does not keep up is demoted: its
 /// peer learns from digests what there is and pulls the oldest first, as fast as it can.
 void Engine::push_gathered(const NodeKey& peer, Link& link) {
-    std::vector<Changeset> frame;
+    std::vector<ChangesetPtr> frame;
     std::size_t frame_bytes = 0;
     std::optional<NewNames> names(std::in_place, link.refs_out);
     link.gathered_bytes = 0;
@@ -86,7 +86,7 @@ void Engine::push_gathered(const NodeKey& peer, Link& link) {
         if (link.demoted) continue;
         if (!frame.empty() &&
             (!names->room_for(*changeset) || frame_bytes + bytes > limits_.frame_changesets_bytes_max)) {
-            send(peer, Changesets{0, {}, std::exchange(frame, {})});
+            send(peer, Changesets{0, {}, {}, {}, std::exchange(frame, {})});
             frame_bytes = 0;
             names.emplace(link.refs_out);
         }
@@ -95,10 +95,10 @@ void Engine::push_gathered(const NodeKey& peer, Link& link) {
         link.unacked_bytes += bytes;
         ++counters_.changesets_sent;
         counters_.changeset_bytes_sent += bytes;
-        frame.push_back(*changeset);
+        frame.push_back(changeset);
         frame_bytes += bytes;
     }
-    if (!frame.empty()) send(peer, Changesets{0, {}, std::move(frame)});
+    if (!frame.empty()) send(peer, Changesets{0, {}, {}, {}, std::move(frame)});
 }
 
 // -- others'

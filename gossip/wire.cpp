@@ -142,8 +142,9 @@ constexpr std::size_t changesets_items = 3;
 void write(Writer& out, const Changesets& message, RefSender& refs) {
     out.array(changesets_items + (message.runs.empty() ? 0 : 1)).uint(message.pull).array(message.gone.size());
     for (const auto& id : message.gone) out.uint(refs.number(id));
-    out.array(message.changesets.size());
+    out.array(message.changesets.size() + message.shared.size());
     for (const auto& changeset : message.changesets) write_changeset(out, changeset, refs);
+    for (const auto& changeset : message.shared) write_changeset(out, *changeset, refs);
     if (!message.runs.empty()) write_sealed_runs(out, message.runs, refs);
 }
 void read(FrameReader& in, Changesets& message, SpaceId space) {
@@ -414,18 +415,28 @@ Message read_kind(std::size_t kind, FrameReader& in, SpaceId space) {
     }
 }
 
+/// What it comes to, roughly, so that a large one is not moved while it is written.
+std::size_t bytes_about(const Changesets& message) {
+    std::size_t bytes = 0;
+    for (const auto& changeset : message.changesets) bytes += wire_bytes(changeset);
+    for (const auto& changeset : message.shared) bytes += wire_bytes(*changeset);
+    for (const auto& run : message.runs) bytes += sizeof run + run.lines.size() * sizeof(SealLine);
+    return bytes + frame_header_bytes;
+}
+
 }  // namespace
 
 Bytes encode(SpaceId space, const Message& message, RefSender& refs) {
     Writer body;
+    if (const auto* changesets = std::get_if<Changesets>(&message)) body.reserve(bytes_about(*changesets));
     std::visit([&](const auto& m) { write(body, m, refs); }, message);
     const auto definitions = refs.take_definitions();
-    Writer frame;
-    frame.reserve(body.size() + frame_header_bytes + definition_bytes * definitions.size());
-    frame.array(5).uint(wire_version).uint(space).uint(message.index()).array(2 * definitions.size());
-    for (const auto& [number, id] : definitions) frame.uint(number).replica(id);
-    frame.raw(body.take());
-    return frame.take();
+    Writer head;
+    head.reserve(frame_header_bytes + definition_bytes * definitions.size());
+    head.array(5).uint(wire_version).uint(space).uint(message.index()).array(2 * definitions.size());
+    for (const auto& [number, id] : definitions) head.uint(number).replica(id);
+    auto frame = body.take();
+    return frame.insert(0, head.take());
 }
 
 Result<Message> decode(SpaceId space, BytesView frame, RefReceiver& refs) {

@@ -131,6 +131,8 @@ struct Changesets {
     std::vector<crdt::ReplicaId> gone;  ///< origins asked for that the log no longer serves
     std::vector<crdt::Changeset> changesets;
     std::vector<SealedRun> runs{};  ///< where changesets are sealed: for each origin of them, one
+    /// More of them, which only a sender has: it writes them from where they lie.
+    std::vector<ChangesetPtr> shared{};
     bool operator==(const Changesets&) const = default;
 };
 
