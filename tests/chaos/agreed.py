@@ -21,7 +21,7 @@ import threading
 import time
 
 from agreed_history import OK, REFUSED, UNKNOWN, Call, History, Look, Turn, Write, check_locks, now
-from chaos import CONVERGE_SECONDS_MAX, READY_SECONDS_MAX, SKIPPED, Faults, Mesh
+from chaos import BETWEEN_SECONDS, CONVERGE_SECONDS_MAX, READY_SECONDS_MAX, SKIPPED, Faults, Mesh
 from control import Control, NoAnswer
 from lan import Lan, Unavailable
 
@@ -35,7 +35,8 @@ REGISTER_CLIENTS = 6
 REGISTERS, REGISTER_SECONDS = 3, 10  # at a time, and until the next take over: a register's history stays small
 CLIENT_PAUSE_SECONDS = 0.01
 WRITE_PAUSE_SECONDS = 0.02
-TURN_SECONDS, CARELESS_SECONDS = (0.1, 1), (2, 5)
+TURN_SECONDS = (0.1, 1)
+HOLDER_SECONDS_MAX = 10        # until somebody has the lock, for a fault to meet
 STOPPED_SECONDS = (2, 5)       # of a holder: more than the time to live
 RETRIES_MAX = 3
 LIVE_SECONDS_MAX = 60          # until all is decided again after the last fault
@@ -175,18 +176,19 @@ class LockClient(Client):
                 raise RuntimeError(answer)
         finally:
             wish.close()  # and so the lock is given up
+            if self.mesh.holder is self.node:
+                self.mesh.holder = None
         if self.random.random() < 0.3:
             self.write(token_of_last(self.history, self.node.host))
         self.look()
 
     def hold(self, wish, token):
-        """Mostly short turns that end when they are lost; of the long ones nobody asks whether they still last."""
-        careless = self.random.random() < 0.3
-        end = time.monotonic() + self.random.uniform(*(CARELESS_SECONDS if careless else TURN_SECONDS))
-        while time.monotonic() < end:
+        """Short turns that end when they are lost; who is in trouble goes on, as one that does not know of it."""
+        end = time.monotonic() + self.random.uniform(*TURN_SECONDS)
+        while time.monotonic() < end or self.mesh.in_trouble is self.node:
             self.write(token)
             lost = select.select([wish.socket], [], [], WRITE_PAUSE_SECONDS)[0]
-            if lost and not careless:
+            if self.mesh.over.is_set() or lost and self.mesh.in_trouble is not self.node:
                 break
             time.sleep(WRITE_PAUSE_SECONDS if lost else 0)
 
@@ -222,7 +224,8 @@ class AgreedMesh(Mesh):
         super().__init__(starling, lan, directory, NODES)
         self.history = History()
         self.began = time.monotonic()
-        self.holder = None
+        self.holder = None      # the node that has the lock, as far as its client knows
+        self.in_trouble = None  # the holder that a fault meets
         self.counts, self.counts_lock = {}, threading.Lock()
 
     def age(self):
@@ -287,21 +290,35 @@ class AgreedFaults(Faults):
             self.random.shuffle(self.deck)
         return [self.deck.pop()]
 
+    def holder(self, otherwise):
+        """Whoever has the lock now, or soon; its client stays at it."""
+        self.mesh.wait(lambda: self.mesh.holder is not None, HOLDER_SECONDS_MAX)
+        self.mesh.in_trouble = self.mesh.holder or otherwise
+        return self.mesh.in_trouble
+
+    def is_over(self):
+        """The holder writes a little longer."""
+        time.sleep(self.random.uniform(*BETWEEN_SECONDS))
+        self.mesh.in_trouble = None
+
     def stop_the_holder(self, node):
-        node = self.mesh.holder or node
+        node = self.holder(node)
         node.stop()
         time.sleep(self.random.uniform(*STOPPED_SECONDS))
         node.go_on()
+        self.is_over()
 
     def cut_off_the_holder(self, node):
         """It cannot renew; what it writes stays with it until the cut heals."""
-        node = self.mesh.holder or node
+        node = self.holder(node)
         self.mesh.split(([node.host], [other.host for other in self.mesh.nodes if other is not node]), one_way=False)
         time.sleep(self.random.uniform(*STOPPED_SECONDS))
         self.mesh.heal()
+        self.is_over()
 
     def kill_the_holder(self, node):
-        self.kill(self.mesh.holder or node)
+        self.kill(self.holder(node))
+        self.is_over()
 
     def kill_a_voter(self, _):
         self.kill(self.random.choice(self.mesh.nodes[:VOTERS]))
