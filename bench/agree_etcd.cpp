@@ -115,14 +115,13 @@ std::string EtcdClient::read_bytes(std::size_t count) {
     return bytes;
 }
 
-Json EtcdClient::post(const std::string& path, const Json& body) {
+std::optional<Json> EtcdClient::try_post(const std::string& path, const Json& body) {
     const auto text = body.dump();
     const auto request = "POST " + path + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" +
                          "Content-Length: " + std::to_string(text.size()) + "\r\n\r\n" + text;
     STARLING_ASSERT(send(socket_, request.data(), request.size(), MSG_NOSIGNAL) == ssize_t(request.size()),
                     "a small request fits");
     const auto head = read_until("\r\n\r\n");
-    STARLING_ASSERT(head.find(" 200 ") != std::string::npos, "etcd does what it is asked");
     std::string answer;
     if (const auto at = head.find("Content-Length: "); at != std::string::npos) {
         answer = read_bytes(std::stoul(head.substr(at + 16)));
@@ -130,11 +129,22 @@ Json EtcdClient::post(const std::string& path, const Json& body) {
         while (const auto size = std::stoul(read_until("\r\n"), nullptr, 16)) answer += read_bytes(size + 2);
         (void)read_until("\r\n");
     }
+    if (head.find(" 200 ") == std::string::npos) return std::nullopt;
     return Json::parse(answer);
 }
 
+Json EtcdClient::post(const std::string& path, const Json& body) {
+    auto answer = try_post(path, body);
+    STARLING_ASSERT(answer, "etcd does what it is asked");
+    return std::move(*answer);
+}
+
 void EtcdClient::put(const std::string& key, const std::string& value) {
-    post("/v3/kv/put", {{"key", base64(key)}, {"value", base64(value)}});
+    STARLING_ASSERT(try_put(key, value), "etcd keeps what it is given");
+}
+
+bool EtcdClient::try_put(const std::string& key, const std::string& value) {
+    return try_post("/v3/kv/put", {{"key", base64(key)}, {"value", base64(value)}}).has_value();
 }
 
 std::optional<std::string> EtcdClient::get(const std::string& key) {
@@ -146,6 +156,11 @@ std::optional<std::string> EtcdClient::get(const std::string& key) {
 
 std::string EtcdClient::grant(int ttl_s) {
     return post("/v3/lease/grant", {{"TTL", ttl_s}}).at("ID").get<std::string>();
+}
+
+bool EtcdClient::leads() {
+    const auto status = post("/v3/maintenance/status", Json::object());
+    return status.value("leader", "") == status.at("header").value("member_id", "none");
 }
 
 std::string EtcdClient::lock(const std::string& name, const std::string& lease) {
@@ -204,8 +219,15 @@ std::unique_ptr<EtcdCluster> EtcdCluster::start(const std::string& directory) {
     return cluster;
 }
 
+void EtcdCluster::kill(std::size_t member) {
+    ::kill(processes_.at(member), SIGKILL);
+    waitpid(processes_[member], nullptr, 0);
+    processes_.erase(processes_.begin() + std::ptrdiff_t(member));
+    ports_.erase(ports_.begin() + std::ptrdiff_t(member));
+}
+
 EtcdCluster::~EtcdCluster() {
-    for (const auto process : processes_) kill(process, SIGTERM);
+    for (const auto process : processes_) ::kill(process, SIGTERM);
     for (const auto process : processes_) waitpid(process, nullptr, 0);
 }
 

@@ -23,14 +23,20 @@ class EtcdClient {
     EtcdClient& operator=(const EtcdClient&) = delete;
 
     void put(const std::string& key, const std::string& value);
+    /// False: it was refused, or nobody knows what became of it.
+    bool try_put(const std::string& key, const std::string& value);
     /// A linearizable read.
     std::optional<std::string> get(const std::string& key);
     std::string grant(int ttl_s);
+    /// Whether the member that this is connected to leads.
+    bool leads();
     /// Waits for the lock; what `unlock` is told.
     std::string lock(const std::string& name, const std::string& lease);
     void unlock(const std::string& key);
 
   private:
+    /// Nothing where it is not done.
+    std::optional<nlohmann::json> try_post(const std::string& path, const nlohmann::json& body);
     nlohmann::json post(const std::string& path, const nlohmann::json& body);
     std::string read_until(std::string_view end);
     std::string read_bytes(std::size_t count);
@@ -47,6 +53,9 @@ class EtcdCluster {
     ~EtcdCluster();
     EtcdCluster(const EtcdCluster&) = delete;
     EtcdCluster& operator=(const EtcdCluster&) = delete;
+
+    /// SIGKILL to a member.
+    void kill(std::size_t member);
 
     std::uint16_t port(std::size_t member) const { return ports_[member % ports_.size()]; }
 
