@@ -2,6 +2,7 @@
 // kept open: what coordination costs elsewhere, durable on both sides. JSON and HTTP are part of its times.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -17,7 +18,8 @@ namespace starling::bench {
 /// One connection. Thread rule: one thread at a time.
 class EtcdClient {
   public:
-    explicit EtcdClient(std::uint16_t port);
+    /// Where an answer does not come `within`, `try_put` is false from then on; 0: it waits.
+    explicit EtcdClient(std::uint16_t port, std::chrono::milliseconds within = std::chrono::milliseconds(0));
     ~EtcdClient();
     EtcdClient(const EtcdClient&) = delete;
     EtcdClient& operator=(const EtcdClient&) = delete;
@@ -38,11 +40,14 @@ class EtcdClient {
     /// Nothing where it is not done.
     std::optional<nlohmann::json> try_post(const std::string& path, const nlohmann::json& body);
     nlohmann::json post(const std::string& path, const nlohmann::json& body);
+    bool read_more();
     std::string read_until(std::string_view end);
     std::string read_bytes(std::size_t count);
 
     int socket_;
-    std::string read_;  ///< and not used yet
+    std::chrono::milliseconds within_;
+    bool silent_ = false;  ///< an answer did not come
+    std::string read_;     ///< and not used yet
 };
 
 /// Three members with directories below one that is made for them; ended and removed with it.

@@ -376,7 +376,7 @@ def run(options, lan, directory):
     history, words = mesh.history, "nothing to judge"
     if finals:
         good, words = judged(options.judge, history, directory)
-        wrong += check_locks(history, finals) + ([] if good else [f"registers: {words}"])
+        wrong += ([] if good else [words]) + check_locks(history, finals)
     writes = [write.outcome for write in history.writes]
     report = {"seed": options.seed, "seconds": options.seconds, "passed": not wrong, "judge": words.strip().split("\n")[-1],
               "calls": len(history.calls), "open": sum(call.end is None and call.outcome != REFUSED for call in history.calls),
