@@ -31,7 +31,7 @@ TTL_MS = 1_500
 WITHIN_MS = 1_000
 WAIT_MS = 6_000
 ANSWER_SECONDS_MAX = 15        # a holder that is stopped answers when it goes on
-REGISTER_CLIENTS = 6
+REGISTER_CLIENTS, READERS = 6, 2
 REGISTERS, REGISTER_SECONDS = 3, 10  # at a time, and until the next take over: a register's history stays small
 CLIENT_PAUSE_SECONDS = 0.01
 WRITE_PAUSE_SECONDS = 0.02
@@ -180,7 +180,6 @@ class LockClient(Client):
                 self.mesh.holder = None
         if self.random.random() < 0.3:
             self.write(token_of_last(self.history, self.node.host))
-        self.look()
 
     def hold(self, wish, token):
         """Short turns that end when they are lost; who is in trouble goes on, as one that does not know of it."""
@@ -199,18 +198,22 @@ class LockClient(Client):
                                        self.history.number(), now()))
         answer = self.ask(self.node, "fenced_put", map=FENCED, field=write.field, value=write.number, token=token)
         code = refusal(answer)
-        if code in (None, "refused"):
+        if code in (None, "refused") and self.node.life == write.life:  # else it is not known which process said so
             write.end, write.outcome = now(), OK if code is None else REFUSED
-        elif code != "unavailable":
+        elif code not in (None, "refused", "unavailable"):
             raise RuntimeError(answer)
 
-    def look(self):
+
+class Reader(Client):
+    """Looks at the fenced map, anywhere: what a lower token won for a moment is overwritten later."""
+
+    def turn(self):
         node = self.somewhere()
         if node is None:
             return
         begin, life, field = now(), node.life, self.random.randrange(FIELDS)
         answer = self.ask(node, "fenced_get", map=FENCED, field=field)
-        if answer["ok"]:
+        if answer["ok"] and node.life == life:
             self.history.add(Look(node.host, life, field, begin, now(), answer["token"], answer.get("value")))
 
 
@@ -346,6 +349,7 @@ def play(options, mesh):
     if not ready:
         return ["the nodes did not find each other, or named no voters"], []
     clients = [RegisterClient(mesh, f"{options.seed}-register-{number}") for number in range(REGISTER_CLIENTS)]
+    clients += [Reader(mesh, f"{options.seed}-reader-{number}") for number in range(READERS)]
     clients += [LockClient(mesh, node, f"{options.seed}-lock-{node.host}") for node in mesh.nodes]
     for client in clients:
         client.start()
