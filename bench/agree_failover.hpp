@@ -1,3 +1,4 @@
+// The part `failover` of the suite `agree`.
 #pragma once
 
 #include "bench/measure.hpp"
