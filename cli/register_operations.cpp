@@ -150,8 +150,7 @@ Json RegisterOperations::begin(std::function<Json()> decide, ClientSession& sess
         return error_answer(error_code::usage, "a connection decides one thing at a time: wait for what follows");
     if (decisions_.size() >= decisions_max)
         return error_answer(error_code::unavailable, "too many decisions at once: try again");
-    auto& decision = decisions_.emplace_back();
-    session.deciding = decision.over;
+    Decision decision;
     decision.thread = std::jthread([decide = std::move(decide), over = decision.over, outbox = session.outbox] {
         Json line;
         try {
@@ -164,6 +163,8 @@ Json RegisterOperations::begin(std::function<Json()> decide, ClientSession& sess
         *over = true;  // first: who has read the answer may ask the next
         outbox->push(line);
     });
+    session.deciding = decision.over;
+    decisions_.push_back(std::move(decision));
     return ok_answer();
 }
 

@@ -55,6 +55,11 @@ TEST_CASE("what is wrong is shown up to the answer that nothing explains") {
     CHECK(shown[1].end == 5);
     CHECK(shown[2].end == UINT64_MAX);
     CHECK(shortest_wrong({seven, eight}).empty());
+    // What a call is told later is not known before: it may have been right until then.
+    const Call late{.kind = Kind::append, .begin = 3, .end = 10, .number = 8, .after = List{7, 9, 8}};
+    const auto later = shortest_wrong({seven, late, {.begin = 4, .end = 5, .after = List{7, 8}}});
+    REQUIRE(later.size() == 3);
+    CHECK(later[1].end == 10);
 }
 
 TEST_CASE("the search agrees with trying everything") {
