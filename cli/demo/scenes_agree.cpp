@@ -103,11 +103,16 @@ void cut(Fleet& fleet, bool apart) {
     }
 }
 
-bool whole_again(Fleet& fleet) {
-    for (const Json& answer : fleet.call_all(all_nodes(), [](std::size_t) { return Json{{"op", "peers"}}; })) {
-        if (!answer.value("ok", false) || answer["peers"].size() != fleet_nodes - 1) return false;
+/// Is each of these linked with all the others, and with nobody else?
+bool among_themselves(Fleet& fleet, const std::vector<std::size_t>& nodes) {
+    for (const Json& answer : fleet.call_all(nodes, [](std::size_t) { return Json{{"op", "peers"}}; })) {
+        if (!answer.value("ok", false) || answer["peers"].size() != nodes.size() - 1) return false;
     }
     return true;
+}
+
+bool whole_again(Fleet& fleet) {
+    return among_themselves(fleet, all_nodes());
 }
 
 /// The field of the fenced map, as a node reads it.
@@ -127,6 +132,8 @@ Outcome agree_in_a_majority(Stage& stage) {
     fleet.screen().doing("scene 9: cut into 2 | 3 again; one side may have the lock");
     if (auto wrong = name_voters(fleet); !wrong.empty()) return failed(outcome, wrong);
     cut(fleet, true);
+    if (!fleet.wait_for(agree_patience, [&] { return among_themselves(fleet, few) && among_themselves(fleet, many); }))
+        return failed(outcome, "the links between the sides were not cut");
     const auto began = Clock::now();
     Wish holder(fleet, many[0], lock_of(long_ttl_ms, turn_wait_ms));
     const auto token = holder.token();
