@@ -3,12 +3,13 @@
 // call in; etcd's clients are threads with a connection each. Without etcd (Debian: etcd-server) ours alone.
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
 #include <thread>
 
 #include <starling/starling.hpp>
 
 #include "bench/agree_etcd.hpp"
+#include "bench/agree_failover.hpp"
+#include "bench/agree_ours.hpp"
 #include "bench/figure.hpp"
 #include "bench/measure.hpp"
 
@@ -17,63 +18,12 @@ namespace {
 
 using namespace std::chrono_literals;
 using WallClock = std::chrono::steady_clock;
-constexpr auto patience = 60s;
-constexpr std::size_t voters = 3;
+constexpr auto patience = agree_patience;
 constexpr int lease_s = 30;
 
 double seconds_since(WallClock::time_point begin) {
     return std::chrono::duration<double>(WallClock::now() - begin).count();
 }
-
-/// A directory that goes with it.
-struct Scratch {
-    std::filesystem::path path;
-    Scratch() {
-        std::string name = std::filesystem::temp_directory_path() / "starling-agree-XXXXXX";
-        STARLING_ASSERT(mkdtemp(name.data()) != nullptr, "a directory can be made");
-        path = name;
-    }
-    ~Scratch() {
-        std::error_code error;
-        std::filesystem::remove_all(path, error);
-    }
-    Scratch(const Scratch&) = delete;
-    Scratch& operator=(const Scratch&) = delete;
-};
-
-/// Three nodes that vote.
-class Ours {
-  public:
-    explicit Ours(const std::filesystem::path& directory) {
-        std::vector<NodeId> ids;
-        for (std::size_t i = 0; i < voters; ++i) {
-            starling::Options options;
-            options.dir = directory / std::to_string(i);
-            options.listen_address = "127.0.0.1";
-            options.discovery = false;
-            if (i > 0) options.mesh = nodes_[0].join_code();
-            for (const auto& other : nodes_)
-                options.peers.push_back("127.0.0.1:" + std::to_string(other.status().port));
-            nodes_.push_back(Node::open(options));
-            ids.push_back(nodes_.back().id());
-        }
-        const auto until = WallClock::now() + patience;
-        for (const auto& node : nodes_) {
-            while (node.peers().size() + 1 < voters) {
-                STARLING_ASSERT(WallClock::now() < until, "the nodes link");
-                std::this_thread::sleep_for(5ms);
-            }
-        }
-        nodes_[0].set_voters(ids, patience);
-        for (const auto& node : nodes_) {
-            while (node.voters().epoch != nodes_[0].voters().epoch) std::this_thread::sleep_for(5ms);
-        }
-    }
-    const Node& node(std::size_t client) const { return nodes_[client % nodes_.size()]; }
-
-  private:
-    std::vector<Node> nodes_;
-};
 
 struct Times {
     std::vector<double> ms;  ///< of each operation
@@ -216,5 +166,5 @@ void registers(const Options& options) {
 
 int main(int argc, char** argv) {
     using namespace starling::bench;
-    return run_parts(argc, argv, {{"locks", locks}, {"registers", registers}});
+    return run_parts(argc, argv, {{"locks", locks}, {"registers", registers}, {"failover", failover}});
 }

@@ -79,24 +79,36 @@ std::string url(std::uint16_t port) {
 // -- a client
 // ---------------------------------------------------------------------------------------------------------------------
 
-EtcdClient::EtcdClient(std::uint16_t port) : socket_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+EtcdClient::EtcdClient(std::uint16_t port, std::chrono::milliseconds within)
+    : socket_(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)), within_(within) {
     const auto address = loopback(port);
     STARLING_ASSERT(connect(socket_, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0, "etcd listens");
     const int on = 1;
     setsockopt(socket_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    const timeval wait{within.count() / 1000, within.count() % 1000 * 1000};
+    if (within_ > 0ms) setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait);
 }
 
 EtcdClient::~EtcdClient() {
     close(socket_);
 }
 
+bool EtcdClient::read_more() {
+    std::array<char, 4096> more{};
+    const auto count = silent_ ? 0 : recv(socket_, more.data(), more.size(), 0);
+    if (count > 0) {
+        read_.append(more.data(), std::size_t(count));
+        return true;
+    }
+    STARLING_ASSERT(within_ > 0ms, "etcd answers");
+    silent_ = true;
+    return false;
+}
+
 std::string EtcdClient::read_until(std::string_view end) {
     std::size_t at = 0;
     while ((at = read_.find(end)) == std::string::npos) {
-        std::array<char, 4096> more{};
-        const auto count = recv(socket_, more.data(), more.size(), 0);
-        STARLING_ASSERT(count > 0, "etcd answers");
-        read_.append(more.data(), std::size_t(count));
+        if (!read_more()) return {};
     }
     auto text = read_.substr(0, at);
     read_.erase(0, at + end.size());
@@ -105,36 +117,43 @@ std::string EtcdClient::read_until(std::string_view end) {
 
 std::string EtcdClient::read_bytes(std::size_t count) {
     while (read_.size() < count) {
-        std::array<char, 4096> more{};
-        const auto got = recv(socket_, more.data(), more.size(), 0);
-        STARLING_ASSERT(got > 0, "etcd answers in full");
-        read_.append(more.data(), std::size_t(got));
+        if (!read_more()) return {};
     }
     auto bytes = read_.substr(0, count);
     read_.erase(0, count);
     return bytes;
 }
 
-Json EtcdClient::post(const std::string& path, const Json& body) {
+std::optional<Json> EtcdClient::try_post(const std::string& path, const Json& body) {
     const auto text = body.dump();
     const auto request = "POST " + path + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" +
                          "Content-Length: " + std::to_string(text.size()) + "\r\n\r\n" + text;
     STARLING_ASSERT(send(socket_, request.data(), request.size(), MSG_NOSIGNAL) == ssize_t(request.size()),
                     "a small request fits");
     const auto head = read_until("\r\n\r\n");
-    STARLING_ASSERT(head.find(" 200 ") != std::string::npos, "etcd does what it is asked");
     std::string answer;
     if (const auto at = head.find("Content-Length: "); at != std::string::npos) {
         answer = read_bytes(std::stoul(head.substr(at + 16)));
     } else {  // in chunks
-        while (const auto size = std::stoul(read_until("\r\n"), nullptr, 16)) answer += read_bytes(size + 2);
+        while (const auto size = std::strtoul(read_until("\r\n").c_str(), nullptr, 16)) answer += read_bytes(size + 2);
         (void)read_until("\r\n");
     }
+    if (silent_ || head.find(" 200 ") == std::string::npos) return std::nullopt;
     return Json::parse(answer);
 }
 
+Json EtcdClient::post(const std::string& path, const Json& body) {
+    auto answer = try_post(path, body);
+    STARLING_ASSERT(answer, "etcd does what it is asked");
+    return std::move(*answer);
+}
+
 void EtcdClient::put(const std::string& key, const std::string& value) {
-    post("/v3/kv/put", {{"key", base64(key)}, {"value", base64(value)}});
+    STARLING_ASSERT(try_put(key, value), "etcd keeps what it is given");
+}
+
+bool EtcdClient::try_put(const std::string& key, const std::string& value) {
+    return try_post("/v3/kv/put", {{"key", base64(key)}, {"value", base64(value)}}).has_value();
 }
 
 std::optional<std::string> EtcdClient::get(const std::string& key) {
@@ -146,6 +165,11 @@ std::optional<std::string> EtcdClient::get(const std::string& key) {
 
 std::string EtcdClient::grant(int ttl_s) {
     return post("/v3/lease/grant", {{"TTL", ttl_s}}).at("ID").get<std::string>();
+}
+
+bool EtcdClient::leads() {
+    const auto status = post("/v3/maintenance/status", Json::object());
+    return status.value("leader", "") == status.at("header").value("member_id", "none");
 }
 
 std::string EtcdClient::lock(const std::string& name, const std::string& lease) {
@@ -204,8 +228,15 @@ std::unique_ptr<EtcdCluster> EtcdCluster::start(const std::string& directory) {
     return cluster;
 }
 
+void EtcdCluster::kill(std::size_t member) {
+    ::kill(processes_.at(member), SIGKILL);
+    waitpid(processes_[member], nullptr, 0);
+    processes_.erase(processes_.begin() + std::ptrdiff_t(member));
+    ports_.erase(ports_.begin() + std::ptrdiff_t(member));
+}
+
 EtcdCluster::~EtcdCluster() {
-    for (const auto process : processes_) kill(process, SIGTERM);
+    for (const auto process : processes_) ::kill(process, SIGTERM);
     for (const auto process : processes_) waitpid(process, nullptr, 0);
 }
 

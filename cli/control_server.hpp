@@ -2,6 +2,7 @@
 // process and a doorbell; another thread (the watcher's) may put lines into a client's outbox and ring.
 #pragma once
 
+#include <atomic>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -39,6 +40,8 @@ struct ClientSession {
     /// What lives as long as the connection: subscriptions.
     std::vector<std::shared_ptr<void>> held;
     bool wished_lock = false;  ///< it asked for a lock, and is for that one
+    /// Of what it last asked a majority to decide: whether the answer was given.
+    std::shared_ptr<const std::atomic<bool>> deciding{};
     /// Set by the handler of a request where its answer must wait, for the disk for example: called, and may block,
     /// before the answer leaves, after all requests that came with it were handled. What it returns leaves instead.
     std::function<std::optional<Json>()> before_answer;

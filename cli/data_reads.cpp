@@ -33,6 +33,17 @@ Json get(const Node& node, const Json& request) {
     return answer_with("value", to_json(*value));
 }
 
+/// "token": 0 where the field was never written; no "value" where it was erased.
+Json fenced_get(const Node& node, const Json& request) {
+    auto map = text_in(request, "map");
+    auto field = scalar_in(request, "field");
+    if (!map || !field) return bad_request(map, field);
+    const auto handle = node.fenced_map<Value, Value>(*map);
+    Json answer = answer_with("token", handle.token(*field));
+    if (const auto value = handle.get(*field)) answer["value"] = to_json(*value);
+    return answer;
+}
+
 Json items(const Node& node, const Json& request) {
     auto map = text_in(request, "map");
     if (!map) return bad_request(map);
@@ -108,9 +119,11 @@ Json synced(const Node& node, const Json& request) {
 
 std::optional<Json> run_read(const Node& node, const std::string& op, const Json& request) {
     static const std::map<std::string_view, Read> reads{
-        {"get", get},   {"items", items},     {"count", count},      {"members", members},
-        {"has", has},   {"show", show},       {"since", read_since}, {"changes", read_changes},
-        {"keys", keys}, {"explain", explain}, {"synced", synced},    {"export", export_keys}};
+        {"get", get},           {"fenced_get", fenced_get}, {"items", items},
+        {"count", count},       {"members", members},       {"has", has},
+        {"show", show},         {"since", read_since},      {"changes", read_changes},
+        {"keys", keys},         {"explain", explain},       {"synced", synced},
+        {"export", export_keys}};
     auto at = reads.find(op);
     if (at == reads.end()) return std::nullopt;
     return at->second(node, request);

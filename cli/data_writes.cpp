@@ -54,6 +54,33 @@ Result<Write> erase(const Node& node, const Json& request) {
         [handle = node.map<Value, Value>(*map), field = std::move(*field)](Tx& tx) { tx.erase(handle, field); });
 }
 
+Result<std::uint64_t> token_in(const Json& request) {
+    const auto at = request.find("token");
+    if (at == request.end() || !at->is_number_unsigned())
+        return Fault{FaultCode::malformed, "\"token\" must be a lock's number"};
+    return at->get<std::uint64_t>();
+}
+
+Result<Write> fenced_put(const Node& node, const Json& request) {
+    auto map = text_in(request, "map");
+    auto token = token_in(request);
+    auto field = scalar_in(request, "field");
+    auto value = value_in(request, "value");
+    if (!map || !token || !field || !value) return fault_of(map, token, field, value);
+    return Write([handle = node.fenced_map<Value, Value>(*map), token = *token, field = std::move(*field),
+                  value = std::move(*value)](Tx& tx) { handle.put(tx, token, field, value); });
+}
+
+Result<Write> fenced_erase(const Node& node, const Json& request) {
+    auto map = text_in(request, "map");
+    auto token = token_in(request);
+    auto field = scalar_in(request, "field");
+    if (!map || !token || !field) return fault_of(map, token, field);
+    return Write([handle = node.fenced_map<Value, Value>(*map), token = *token, field = std::move(*field)](Tx& tx) {
+        handle.erase(tx, token, field);
+    });
+}
+
 Result<Write> incr(const Node& node, const Json& request) {
     auto counter = text_in(request, "counter");
     auto amount = integer_in(request, "amount");
@@ -127,8 +154,15 @@ Result<Write> append(const Node& node, const Json& request) {
 }
 
 ReadWrite write_named(const std::string& op) {
-    static const std::map<std::string_view, ReadWrite> writes{
-        {"put", put}, {"erase", erase}, {"incr", incr}, {"add", add}, {"rm", rm}, {"set", set}, {"append", append}};
+    static const std::map<std::string_view, ReadWrite> writes{{"put", put},
+                                                              {"erase", erase},
+                                                              {"incr", incr},
+                                                              {"add", add},
+                                                              {"rm", rm},
+                                                              {"set", set},
+                                                              {"append", append},
+                                                              {"fenced_put", fenced_put},
+                                                              {"fenced_erase", fenced_erase}};
     auto at = writes.find(op);
     return at == writes.end() ? nullptr : at->second;
 }

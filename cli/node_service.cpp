@@ -122,8 +122,9 @@ const char* code_of(Errc error) {
         case Errc::fenced:
             return error_code::refused;
         case Errc::no_majority:
-        case Errc::outcome_unknown:
             return error_code::no_majority;
+        case Errc::outcome_unknown:
+            return error_code::outcome_unknown;
         default:
             return error_code::unavailable;
     }
@@ -165,6 +166,7 @@ Json NodeService::dispatch(const std::string& op, const Json& request, ClientSes
     if (op == "voters") return agreed_.voters();
     if (op == "set_voters") return agreed_.set_voters(request, session);
     if (op == "lock") return agreed_.lock(request, session);
+    if (auto answer = registers_.answer(op, request, session)) return std::move(*answer);
     if (op == "backup") return backup(request, session);
     if (op == "fault") return fault(request);
     if (op == "status") {

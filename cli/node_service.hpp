@@ -11,6 +11,7 @@
 #include "cli/agreed_operations.hpp"
 #include "cli/control_server.hpp"
 #include "cli/protocol.hpp"
+#include "cli/register_operations.hpp"
 
 namespace starling::cli {
 
@@ -22,7 +23,7 @@ const char* code_of(Errc error);
 /// once.
 class NodeService {
   public:
-    explicit NodeService(const Node& node) : node_(node), agreed_(node) {}
+    explicit NodeService(const Node& node) : node_(node), agreed_(node), registers_(node) {}
 
     /// Never throws: errors of the node become error answers. Blocks no longer than the operation takes on local data;
     /// a write's answer waits for the disk unless the request says "durable": false.
@@ -39,6 +40,7 @@ class NodeService {
 
     const Node& node_;
     AgreedOperations agreed_;
+    RegisterOperations registers_;
     std::set<NodeId> blocked_;
     bool stop_wanted_ = false;
     std::atomic<bool> copying_{false};

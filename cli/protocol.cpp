@@ -11,14 +11,15 @@ using crdt::Fault;
 using crdt::FaultCode;
 
 int exit_code_of(std::string_view code) {
-    static constexpr std::array<std::pair<std::string_view, int>, 7> codes{
+    static constexpr std::array<std::pair<std::string_view, int>, 8> codes{
         {{error_code::absent, exit_absent},
          {error_code::usage, exit_usage},
          {error_code::input, exit_input},
          {error_code::too_large, exit_input},
          {error_code::refused, exit_input},
          {error_code::unavailable, exit_machine},
-         {error_code::no_majority, exit_no_majority}}};
+         {error_code::no_majority, exit_no_majority},
+         {error_code::outcome_unknown, exit_no_majority}}};
     for (const auto& [name, exit] : codes) {
         if (name == code) return exit;
     }

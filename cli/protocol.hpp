@@ -29,13 +29,14 @@ constexpr int json_depth_max = 32;
 
 /// Why a request failed; the client turns it into an exit code.
 namespace error_code {
-constexpr const char* absent = "absent";            ///< exit 1
-constexpr const char* usage = "usage";              ///< exit 2: no such operation, an argument missing
-constexpr const char* input = "input";              ///< exit 4: a value or file is not what it should be
-constexpr const char* too_large = "too_large";      ///< exit 4
-constexpr const char* refused = "refused";          ///< exit 4: the rules forbid it
-constexpr const char* unavailable = "unavailable";  ///< exit 5
-constexpr const char* no_majority = "no_majority";  ///< exit 6
+constexpr const char* absent = "absent";                    ///< exit 1
+constexpr const char* usage = "usage";                      ///< exit 2: no such operation, an argument missing
+constexpr const char* input = "input";                      ///< exit 4: a value or file is not what it should be
+constexpr const char* too_large = "too_large";              ///< exit 4
+constexpr const char* refused = "refused";                  ///< exit 4: the rules forbid it
+constexpr const char* unavailable = "unavailable";          ///< exit 5
+constexpr const char* no_majority = "no_majority";          ///< exit 6: nothing was changed
+constexpr const char* outcome_unknown = "outcome_unknown";  ///< exit 6: it may have been, or be yet
 }  // namespace error_code
 
 /// The exit code that belongs to an error code; exit_machine for one that this build does not know.

@@ -28,12 +28,13 @@ void add_mesh_verbs(CLI::App& app,
                     Invocation& invocation);                ///< up, stop, peers, status, doctor, wait, fault
 void add_map_verbs(CLI::App& app, Invocation& invocation);  ///< put, get, erase, import
 void add_type_verbs(CLI::App& app,
-                    Invocation& invocation);                   ///< incr, count, add, rm, members, set, show
-void add_event_verbs(CLI::App& app, Invocation& invocation);   ///< append, since, replay, changes
-void add_look_verbs(CLI::App& app, Invocation& invocation);    ///< watch, keys, explain
-void add_store_verbs(CLI::App& app, Invocation& invocation);   ///< backup, restore, check, export
-void add_agreed_verbs(CLI::App& app, Invocation& invocation);  ///< voters, lock
-void add_trial_verbs(CLI::App& app, Invocation& invocation);   ///< demo, sim
+                    Invocation& invocation);                     ///< incr, count, add, rm, members, set, show
+void add_event_verbs(CLI::App& app, Invocation& invocation);     ///< append, since, replay, changes
+void add_look_verbs(CLI::App& app, Invocation& invocation);      ///< watch, keys, explain
+void add_store_verbs(CLI::App& app, Invocation& invocation);     ///< backup, restore, check, export
+void add_agreed_verbs(CLI::App& app, Invocation& invocation);    ///< voters, lock
+void add_decision_verbs(CLI::App& app, Invocation& invocation);  ///< agreed, fenced
+void add_trial_verbs(CLI::App& app, Invocation& invocation);     ///< demo, sim
 
 /// Says why a node refused, from its answer, and returns the exit code for that.
 int complain_of(const Json& answer);

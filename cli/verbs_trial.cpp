@@ -12,7 +12,7 @@ namespace {
 void add_demo(CLI::App& app, Invocation& invocation) {
     auto options = std::make_shared<demo::DemoOptions>();
     CLI::App& verb =
-        *app.add_subcommand("demo", "Show what it does: five real nodes on this machine, about 40 seconds");
+        *app.add_subcommand("demo", "Show what it does: five real nodes on this machine, about 45 seconds");
     verb.add_flag("--json", invocation.json, "Print an object for each scene, and nothing else");
     verb.add_flag("--quick", options->quick, "Shorter scenes");
     verb.add_flag("--keep", options->keep, "Leave the temporary directories");

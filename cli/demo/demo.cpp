@@ -24,14 +24,16 @@ struct Scene {
     const char* name;
     Outcome (*play)(Stage&);
 };
-constexpr std::array<Scene, 8> scenes{{{"five nodes find each other, encrypted", find_each_other},
-                                       {"a real inventory, loaded by all five", load_the_inventory},
-                                       {"all count at once", count_together},
-                                       {"the mesh falls apart, 2 | 3", part},
-                                       {"and heals", heal},
-                                       {"kill -9, and back", kill_and_return},
-                                       {"kill -9 of all in mid-transaction", crash_and_return},
-                                       {"a stranger at the door", refuse_a_stranger}}};
+constexpr std::array<Scene, 10> scenes{{{"five nodes find each other, encrypted", find_each_other},
+                                        {"a real inventory, loaded by all five", load_the_inventory},
+                                        {"all count at once", count_together},
+                                        {"the mesh falls apart, 2 | 3", part},
+                                        {"and heals", heal},
+                                        {"kill -9, and back", kill_and_return},
+                                        {"kill -9 of all in mid-transaction", crash_and_return},
+                                        {"a stranger at the door", refuse_a_stranger},
+                                        {"apart, and one side gets the lock", agree_in_a_majority},
+                                        {"a late holder, and its token", fence_a_late_holder}}};
 
 /// A UDP port that nobody uses now, chosen by chance so that demos at the same time do not meet. 0 where none is found.
 std::uint16_t unused_port() {

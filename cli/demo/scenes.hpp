@@ -30,14 +30,16 @@ struct Stage {
     std::uint64_t missing_bytes = 0;    ///< of the changesets that each node lacks after the partition, summed up
 };
 
-Outcome find_each_other(Stage& stage);     // 1
-Outcome load_the_inventory(Stage& stage);  // 2
-Outcome count_together(Stage& stage);      // 3
-Outcome part(Stage& stage);                // 4
-Outcome heal(Stage& stage);                // 5
-Outcome kill_and_return(Stage& stage);     // 6
-Outcome crash_and_return(Stage& stage);    // 7
-Outcome refuse_a_stranger(Stage& stage);   // 8
+Outcome find_each_other(Stage& stage);      // 1
+Outcome load_the_inventory(Stage& stage);   // 2
+Outcome count_together(Stage& stage);       // 3
+Outcome part(Stage& stage);                 // 4
+Outcome heal(Stage& stage);                 // 5
+Outcome kill_and_return(Stage& stage);      // 6
+Outcome crash_and_return(Stage& stage);     // 7
+Outcome refuse_a_stranger(Stage& stage);    // 8
+Outcome agree_in_a_majority(Stage& stage);  // 9
+Outcome fence_a_late_holder(Stage& stage);  // 10
 
 /// The outcome of a scene in which something did not hold.
 Outcome failed(Outcome outcome, std::string why);

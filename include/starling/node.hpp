@@ -20,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include <starling/advisory.hpp>
 #include <starling/agreed.hpp>
 #include <starling/changes.hpp>
 #include <starling/commit.hpp>
@@ -221,6 +222,10 @@ class STARLING_API Node {
     template <Field K, Storable V>
     FencedMap<K, V> fenced_map(std::string key) const {
         return {handle_core(key), std::move(key)};
+    }
+    /// Who says that they have something: advisory.hpp. Converges, waits for nobody, and excludes nobody.
+    AdvisoryLock advisory_lock(std::string key, std::chrono::milliseconds ttl = std::chrono::seconds(10)) const {
+        return {reg<Value>(std::move(key)), id(), ttl};
     }
     /// Who leads is who has the role; `ttl` as of locks.
     Election election(std::string role, std::chrono::milliseconds ttl = std::chrono::seconds(10)) const {

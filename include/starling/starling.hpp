@@ -1,6 +1,7 @@
 // Starling: replicated data that works offline and converges without a leader. Include this one, start at node.hpp.
 #pragma once
 
+#include <starling/advisory.hpp>
 #include <starling/agreed.hpp>
 #include <starling/changes.hpp>
 #include <starling/codec.hpp>

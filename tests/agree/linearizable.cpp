@@ -12,6 +12,7 @@ std::optional<List> step(const Call& call, const List& held) {
     List after = held;
     bool changed = false;
     if (call.kind == Call::Kind::append) after.push_back(call.number);
+    if (call.kind == Call::Kind::put) after = {call.number};
     if (call.kind == Call::Kind::swap && held == call.expected) {
         after = {call.number};
         changed = true;
@@ -52,7 +53,8 @@ class Search {
             if (!after) continue;
             // What nobody is told of, nor expects, explains no answer to come; calls without an answer need no place.
             const bool leads_on = *after == held || told(*after, i);
-            if (call.end == UINT64_MAX ? *after == held || !leads_on : !leads_on && answers_left(i)) continue;
+            if (call.end == UINT64_MAX && (*after == held || !leads_on)) continue;
+            if (!leads_on && answers_left(i) && !put_left(i)) continue;
             if (place(i, *after)) return true;
         }
         return false;
@@ -74,6 +76,14 @@ class Search {
             if (placed_[i] || i == except) continue;
             if (calls_[i].after && begins(*calls_[i].after, held)) return true;
             if (calls_[i].kind == Call::Kind::swap && begins(calls_[i].expected, held)) return true;
+        }
+        return false;
+    }
+    /// Is a put to come that matters? What nobody is told of may be lost to it.
+    bool put_left(std::size_t except) const {
+        for (std::size_t i = 0; i < calls_.size(); ++i) {
+            if (placed_[i] || i == except || calls_[i].kind != Call::Kind::put) continue;
+            if (calls_[i].end != UINT64_MAX || told({calls_[i].number}, i)) return true;
         }
         return false;
     }
@@ -111,6 +121,27 @@ bool linearizable(const std::vector<Call>& calls) {
     return Search(calls).go({});
 }
 
+std::vector<Call> shortest_wrong(const std::vector<Call>& calls) {
+    std::vector<std::uint64_t> ends;
+    for (const auto& call : calls) {
+        if (call.end != UINT64_MAX) ends.push_back(call.end);
+    }
+    std::sort(ends.begin(), ends.end());
+    const auto until = [&](std::uint64_t last) {
+        std::vector<Call> seen;
+        for (auto call : calls) {
+            if (call.begin > last) continue;
+            if (call.end > last) call.end = UINT64_MAX, call.after.reset(), call.changed.reset();
+            seen.push_back(std::move(call));
+        }
+        return seen;
+    };
+    // What was wrong at an end stays wrong at all later ones.
+    const auto first_wrong =
+        std::partition_point(ends.begin(), ends.end(), [&](std::uint64_t end) { return linearizable(until(end)); });
+    return first_wrong == ends.end() ? std::vector<Call>{} : until(*first_wrong);
+}
+
 bool linearizable_by_force(const std::vector<Call>& calls) {
     std::vector<std::size_t> open;
     for (std::size_t i = 0; i < calls.size(); ++i) {
@@ -139,7 +170,7 @@ std::string to_string(const std::vector<Call>& calls) {
         return "[" + items + "]";
     };
     for (const auto& call : calls) {
-        static const char* const kinds[] = {"read", "append", "swap"};
+        static const char* const kinds[] = {"read", "append", "swap", "put"};
         text += std::to_string(call.begin) + ".." + (call.end == UINT64_MAX ? "" : std::to_string(call.end)) + " " +
                 kinds[int(call.kind)];
         if (call.kind != Call::Kind::read) text += " " + std::to_string(call.number);

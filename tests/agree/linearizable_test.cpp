@@ -34,6 +34,34 @@ TEST_CASE("histories that are not") {
          {.kind = Kind::swap, .begin = 4, .end = 5, .number = 9, .expected = {7}, .after = List{9}, .changed = true}}));
 }
 
+TEST_CASE("a put may hide what nobody was told of") {
+    const Call unseen{.kind = Kind::append, .begin = 1, .end = 2, .number = 7};
+    const Call put{.kind = Kind::put, .begin = 3, .end = 4, .number = 8, .after = List{8}};
+    CHECK(linearizable({unseen, put, {.begin = 5, .end = 6, .after = List{8}}}));
+    CHECK_FALSE(linearizable({unseen, put, {.begin = 5, .end = 6, .after = List{7}}}));
+    Call lost = put;
+    lost.end = UINT64_MAX;
+    lost.after.reset();
+    CHECK(linearizable({unseen, lost, {.begin = 5, .end = 6, .after = List{8}}}));
+    CHECK(linearizable({unseen, lost, {.begin = 5, .end = 6, .after = List{7}}}));
+}
+
+TEST_CASE("what is wrong is shown up to the answer that nothing explains") {
+    const Call seven{.kind = Kind::append, .begin = 1, .end = 2, .number = 7, .after = List{7}};
+    const Call stale{.begin = 3, .end = 5, .after = List{}};
+    const Call eight{.kind = Kind::append, .begin = 4, .end = 8, .number = 8, .after = List{7, 8}};
+    const auto shown = shortest_wrong({seven, stale, eight, {.begin = 9, .end = 10, .after = List{7, 8}}});
+    REQUIRE(shown.size() == 3);
+    CHECK(shown[1].end == 5);
+    CHECK(shown[2].end == UINT64_MAX);
+    CHECK(shortest_wrong({seven, eight}).empty());
+    // What a call is told later is not known before: it may have been right until then.
+    const Call late{.kind = Kind::append, .begin = 3, .end = 10, .number = 8, .after = List{7, 9, 8}};
+    const auto later = shortest_wrong({seven, late, {.begin = 4, .end = 5, .after = List{7, 8}}});
+    REQUIRE(later.size() == 3);
+    CHECK(later[1].end == 10);
+}
+
 TEST_CASE("the search agrees with trying everything") {
     starling::sim::Random random(1);
     std::size_t good = 0, bad = 0;
@@ -51,7 +79,7 @@ TEST_CASE("the search agrees with trying everything") {
         std::uint64_t time = 0;
         for (std::uint32_t number = 1; calls.size() + open.size() < 6 || !open.empty();) {
             if (open.empty() || (calls.size() + open.size() < 6 && random.chance(500))) {
-                Call call{.kind = Kind(random.below(3)), .begin = ++time, .number = number++};
+                Call call{.kind = Kind(random.below(4)), .begin = ++time, .number = number++};
                 if (call.kind == Kind::swap) call.expected = random.pick(told);
                 open.push_back({call});
                 continue;
@@ -62,6 +90,7 @@ TEST_CASE("the search agrees with trying everything") {
                 took_effect = true;
                 const bool found = held == call.expected;
                 if (call.kind == Kind::append) held.push_back(call.number);
+                if (call.kind == Kind::put) held = {call.number};
                 if (call.kind == Kind::swap && found) held = {call.number};
                 call.after = held;
                 if (call.kind == Kind::swap) call.changed = found;
@@ -86,6 +115,7 @@ TEST_CASE("the search agrees with trying everything") {
         }
         const auto truth = linearizable_by_force(calls);
         CHECK_MESSAGE(linearizable(calls) == truth, to_string(calls));
+        CHECK(shortest_wrong(calls).empty() == truth);
         (truth ? good : bad) += 1;
     }
     CHECK(good > 1000);

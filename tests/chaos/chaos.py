@@ -164,10 +164,12 @@ class Faults:
         self.mesh, self.random, self.fired = mesh, random.Random(seed), {}
         self.addresses = len(mesh.nodes) + 1
 
+    def kinds(self):
+        return [self.partition, self.one_way, self.loss, self.pause, self.kill, self.kill_in_partition, self.blackout,
+                self.flap, self.move]
+
     def one(self):
-        kinds = [self.partition, self.one_way, self.loss, self.pause, self.kill, self.kill_in_partition, self.blackout,
-                 self.flap, self.move]
-        fault = self.random.choice(kinds)
+        fault = self.random.choice(self.kinds())
         name = fault.__name__
         self.fired[name] = self.fired.get(name, 0) + 1
         fault(self.random.choice(self.mesh.nodes))
