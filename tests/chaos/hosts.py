@@ -34,15 +34,20 @@ class Hosts(unittest.TestCase):
         self.home = pathlib.Path(home.name)
         self.lan = Lan(self.count)
         self.addCleanup(self.lan.remove)
+        self.processes = {}  # host → its node's
 
     def run_on(self, host, *arguments):
         return subprocess.run(self.lan.within(host, STARLING, *arguments, "--dir", str(self.home / str(host))),
                               capture_output=True, text=True, timeout=SECONDS_MAX, check=False)
 
-    def up(self, host, *options):
-        """Starts the host's node; it ends with the test, or when what this returns is called."""
-        process = subprocess.Popen(self.lan.within(host, STARLING, "up", "--dir", str(self.home / str(host)), *options),
-                                   stdout=subprocess.PIPE, text=True)
+    def up(self, host, *options, descriptors=None):
+        """Starts the host's node, with so many descriptors at most; it ends with the test, or when what this returns is
+        called."""
+        limits = [] if descriptors is None else ["prlimit", f"--nofile={descriptors}"]
+        process = subprocess.Popen(
+            self.lan.within(host, *limits, STARLING, "up", "--dir", str(self.home / str(host)), *options),
+            stdout=subprocess.PIPE, text=True)
+        self.processes[host] = process
 
         def end():
             if process.stdout.closed:
