@@ -122,7 +122,7 @@ int main(int argc, char** argv) {
     const std::filesystem::path root = argv[1];
     std::mt19937_64 random(1);
     add_messages(root, random);
-    for (const auto* target : {"apply", "join", "engine", "state", "compare", "door"}) {
+    for (const auto* target : {"apply", "join", "engine", "state", "compare", "door", "seal"}) {
         Folder folder(root / target);
         for (int i = 0; i < stories; ++i) folder.add(random_story(random));
         for (const auto* text : {"\0localhost:80", "\0[fe80::1%lo]:4711",

@@ -55,12 +55,12 @@ class Mesh {
 
     template <class Write>
     Result<peer::Commit> write(std::size_t i, Write write) {
-        auto commit = peers_[i]->write(now(), write);
+        auto commit = peers_[i]->write(now_at(i), write);
         handle(i, gossip::Written{});
         return commit;
     }
     void handle(std::size_t i, const gossip::Input& input) {
-        auto effects = peers_[i]->handle(input, now());
+        auto effects = peers_[i]->handle(input, now_at(i));
         if (effects.wake_us) wake_[i] = *effects.wake_us;
         disconnects += effects.disconnect.size();
         for (auto& send : effects.sends) {
@@ -108,12 +108,19 @@ class Mesh {
     std::function<bool(const Bytes&)> drop;
     std::function<Bytes(std::size_t from, Bytes)> tamper;
     std::map<std::size_t, std::shared_ptr<sim::FakeSealer>> sealers;
+    std::map<std::size_t, std::int64_t> clock_error_us;  ///< of wall clocks that are wrong
 
   private:
     struct Frame {
         std::size_t from, to;
         Bytes bytes;
     };
+    gossip::Now now_at(std::size_t i) const {
+        auto at = now();
+        if (const auto error = clock_error_us.find(i); error != clock_error_us.end())
+            at.wall_us += std::uint64_t(error->second);
+        return at;
+    }
     std::unique_ptr<peer::Peer> make(std::size_t i) {
         wake_[i] = 0;
         peer::Options options{0, names_[i], limits_, {}, [this] { return ++random_; }};

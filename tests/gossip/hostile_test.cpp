@@ -349,3 +349,41 @@ TEST_CASE(
         CHECK(mesh[1].counters().forks == 0);
     }
 }
+
+TEST_CASE("clocks ten years ahead and ten years behind pin no key, drag no clock and keep no data back") {
+    constexpr std::int64_t ten_years_us = std::int64_t{3'652} * 24 * 3600 * 1'000'000;
+    constexpr std::size_t right = 0, also_right = 1, ahead = 2, behind = 3;
+    Mesh mesh(4, {}, true);
+    mesh.clock_error_us = {{ahead, ten_years_us}, {behind, -ten_years_us}};
+    mesh.link_all();
+    const auto all_read = [&](const char* field, std::int64_t value) {
+        mesh.run(2'000'000);
+        CHECK(mesh.equal());
+        for (std::size_t i = 0; i < 4; ++i) CHECK(Map::get(mesh.state(i), "map", pack_str(field)) == pack_int(value));
+    };
+    // Whoever has seen a value writes over it, whatever the clocks.
+    std::int64_t value = 0;
+    for (const auto writer : {ahead, right, behind, ahead, behind, also_right}) {
+        (void)mesh.write(writer, put("f", ++value));
+        all_read("f", value);
+    }
+    const auto stamp_of = [&](const char* field) {
+        const auto named = pack_str(field);
+        return Map::winner(mesh.state(right).entries(SlotView{Type::map, "map", named}))->stamp;
+    };
+    (void)mesh.write(right, put("g", 1));
+    all_read("g", 1);
+    CHECK(stamp_of("g") <= mesh.now().wall_us + clock_lead_us_max + 1'000'000);
+    // A write that nobody has seen wins by its stamp, until somebody writes who has.
+    for (const auto other : {right, also_right, behind}) mesh.unlink(ahead, other);
+    (void)mesh.write(ahead, put("h", 100));
+    (void)mesh.write(behind, put("h", 200));
+    (void)mesh.write(right, put("h", 300));
+    for (const auto other : {right, also_right, behind}) mesh.link(ahead, other);
+    all_read("h", 100);
+    CHECK(stamp_of("h") > mesh.now().wall_us + std::uint64_t(ten_years_us) / 2);
+    (void)mesh.write(behind, put("h", 400));
+    all_read("h", 400);
+    CHECK(mesh[right].counters().clock_warnings > 0);
+    CHECK(mesh.disconnects == 0);
+}

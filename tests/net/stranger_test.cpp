@@ -194,6 +194,11 @@ TEST_CASE("a first frame that is no proof of the secret ends the connection, and
         hello[1] = char(door_version + 1);
         attempt(outsider, {hello}, DoorRefusal::malformed);
     }
+    SUBCASE("an earlier version, which nobody is talked down to") {
+        auto hello = Door(insider(outsider.node_key()), {outsider.node_key(), 1, 1}).hello(ends, 0);
+        hello[1] = char(door_version - 1);
+        attempt(outsider, {hello}, DoorRefusal::malformed);
+    }
     SUBCASE("another mesh") {
         attempt(outsider, {Door(foreign.member(outsider.node_key()), {outsider.node_key(), 1, 1}).hello(ends, 0), data},
                 DoorRefusal::other_mesh);

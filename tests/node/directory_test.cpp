@@ -139,6 +139,30 @@ TEST_CASE("a reader receives, and its own writes are refused before they take a 
     CHECK(reader.version() == before);
 }
 
+TEST_CASE("a reader brings a newcomer up to date, by a state diff too, and its word makes nobody a writer") {
+    auto options = quiet();
+    options.log_bytes_max = 1'000;  // of the newest writes: what was before comes by a state diff
+    std::string code;
+    const auto reader = [&] {
+        const auto founder = Node::open(options);
+        auto its = options;
+        its.mesh = founder.invite({.role = Role::reader});
+        auto made = Node::open(its);
+        for (int i = 0; i < 50; ++i) founder.counter("x").add(1);
+        REQUIRE(made.wait_until(founder.version(), patience));
+        code = founder.join_code();
+        return made;
+    }();  // and the founder is gone
+    options.mesh = code;
+    options.peers = {"127.0.0.1:" + std::to_string(reader.status().port)};
+    const auto newcomer = Node::open(options);
+    REQUIRE(newcomer.wait_until(reader.version(), patience));
+    CHECK(newcomer.counter("x").value() == 50);
+    CHECK(newcomer.status().counters.diffs > 0);
+    CHECK(code_of([&] { reader.counter("x").add(1); }) == Errc::role_forbids);
+    CHECK(newcomer.counter("x").value() == 50);
+}
+
 TEST_CASE("joining again renews what a node is, and takes nothing away") {
     const testing::TemporaryDirectory scratch;
     (void)Node::create_mesh(scratch / "a");
