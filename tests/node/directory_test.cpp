@@ -148,8 +148,11 @@ TEST_CASE("a reader brings a newcomer up to date, by a state diff too, and its w
         auto its = options;
         its.mesh = founder.invite({.role = Role::reader});
         auto made = Node::open(its);
-        for (int i = 0; i < 50; ++i) founder.counter("x").add(1);
-        REQUIRE(made.wait_until(founder.version(), patience));
+        for (int i = 0; i < 5; ++i) {
+            founder.counter("x").add(10);
+            founder.map<std::string, std::string>("texts").put("text " + std::to_string(i), std::string(2'000, 't'));
+            REQUIRE(made.wait_until(founder.version(), patience));
+        }
         code = founder.join_code();
         return made;
     }();  // and the founder is gone
