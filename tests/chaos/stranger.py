@@ -8,6 +8,7 @@
   stranger.py replay FILE TIMES                sends all that was recorded again, so often
 """
 
+import contextlib
 import errno
 import json
 import os
@@ -26,7 +27,7 @@ GROUP = "239.255.83.76"
 CARD = "eth0"  # of every host
 BEACON_BYTES = 128
 FRAME_CLAIMED = struct.pack(">Q", 200_000_000)
-SENT_OF_CLAIM = 200_000  # bytes of each frame that claims more
+SENT_OF_CLAIM = 2_000_000  # bytes of each frame that claims more
 STREAM_BYTES_MAX = 1 << 20  # recorded of one connection
 
 
@@ -75,11 +76,13 @@ class Crowd:
         connection.settimeout(2)
         try:
             connection.connect(self.to)
-            connection.sendall(opening)
-            self.open.append(connection)
-            self.made += 1
         except OSError:
             connection.close()
+            return
+        self.open.append(connection)
+        self.made += 1
+        with contextlib.suppress(OSError):  # it is shown out
+            connection.sendall(opening)
 
 
 def flood(address, port, connections):

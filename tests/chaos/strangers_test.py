@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pathlib
+import statistics
 import subprocess
 import sys
 import time
@@ -68,6 +69,14 @@ class Strangers(Hosts):
         status = pathlib.Path(f"/proc/{self.processes[HOST].pid}/status").read_text(encoding="utf-8")
         return 1024 * int(next(line.split()[1] for line in status.splitlines() if line.startswith(figure + ":")))
 
+    def descriptors(self):
+        """That the node which is tried has open, most of the time."""
+        counts = []
+        for _ in range(21):
+            counts.append(len(os.listdir(f"/proc/{self.processes[HOST].pid}/fd")))
+            time.sleep(0.05)
+        return statistics.median(counts)
+
     @contextlib.contextmanager
     def bounded_memory(self):
         """What is done within may not double the memory of the node, not even for a moment."""
@@ -105,6 +114,8 @@ class Strangers(Hosts):
             self.assertTrue(until(self.refusals))
             self.converge(GUEST)
             self.assertLessEqual(CONNECTIONS_MIN, self.told(flood)["made"])
+            self.assertLess(self.descriptors(), DESCRIPTORS_MAX * 3 / 4)  # the crowd leaves room for others
+            self.assertLess(0, self.asked(HOST, "status")["refusals"]["too many"])
             self.converge(GUEST)
             self.invited(HOST, LATE)
             self.up(LATE)
