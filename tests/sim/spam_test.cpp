@@ -89,6 +89,7 @@ void run(Spam spam, std::uint64_t seed, std::vector<std::uint64_t>& took_us) {
                 crdt::Map::put(tx, "m", crdt::pack_int(field), crdt::pack_str(crdt::Bytes(bytes, 'v')));
             },
             [&](const auto& committed) { last = committed->last; });
+        REQUIRE(last.seq > 0);
         return last;
     };
     pass(3'000'000);
