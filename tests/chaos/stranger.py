@@ -20,7 +20,7 @@ import struct
 import sys
 import time
 
-SECONDS_MAX = 60  # of one run, whoever waits for it
+SECONDS_MAX = 150  # of one run, whoever waits for it
 OPEN_MAX = 1000  # connections held at once
 SHARED_PORT = 27465  # of beacons
 GROUP = "239.255.83.76"

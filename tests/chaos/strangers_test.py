@@ -21,7 +21,7 @@ CONNECTIONS_MIN = 10 * DESCRIPTORS_MAX
 BEACONS = int(os.environ.get("STARLING_BOGUS_BEACONS", "100000"))
 REPLAYS = 1000
 PROGRAM = pathlib.Path(__file__).with_name("stranger.py")
-PATIENCE = 90  # seconds, longer than a stranger goes on
+PATIENCE = 60  # seconds, for a stranger that was told to stop
 
 
 class Strangers(Hosts):
