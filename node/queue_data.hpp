@@ -1,4 +1,4 @@
-// Where a queue's jobs are: converging data under the reserved-by-custom prefix "$queue/". A job is a field of a map,
+// Where a queue's jobs are: converging data, under keys that begin with "$queue/". A job is a field of a map,
 // named in the order of the queue, so that it can go alone when it is done (docs/decisions/0022-queues.md).
 #pragma once
 
