@@ -303,6 +303,36 @@ TEST_CASE("without a majority jobs are put and acknowledged, and none is taken")
     CHECK(values_of(shop.queue(0).take(up_to(4))) == std::vector{2, 3, 4});
 }
 
+TEST_CASE("a node that hears nobody takes nobody for dead") {
+    Shop shop(3);
+    shop.queue(0).put(1);
+    shop.settle();
+    const auto jobs = shop.queue(0, 1).take(up_to(1, 500ms));
+    REQUIRE(jobs.size() == 1);
+    CHECK(shop.queue(2, 1).take(now_up_to(1)).empty());  // it has seen the lease
+    shop.cut(2);
+    TakeOptions options;
+    options.within = 50ms;
+    for (const auto end = std::chrono::steady_clock::now() + 800ms; std::chrono::steady_clock::now() < end;) {
+        REQUIRE(shop.queue(0).extend(jobs[0], patience));
+        std::error_code error;
+        try {
+            CHECK(shop.queue(2, 1).take(options).empty());
+        } catch (const Error& thrown) {
+            error = thrown.code();
+        }
+        CHECK((!error || error == Errc::no_majority));
+    }
+    CHECK(shop.queue(2).dead().empty());
+    CHECK(shop.queue(2).size() == 1);
+    shop.heal(2);
+    CHECK(shop.queue(0).nack(jobs[0], 0ms, patience));
+    shop.settle();
+    const auto again = shop.queue(2).take(up_to(1));
+    REQUIRE(again.size() == 1);
+    CHECK(again[0].attempt == 2);
+}
+
 TEST_CASE("a book counts by its own clock: leases from when it saw them, delays, and heads that never come") {
     detail::QueueBook book;
     const crdt::ReplicaId one{{1}, 1}, other{{2}, 1};
