@@ -120,20 +120,24 @@ std::optional<std::uint64_t> QueueWork::attempt(std::uint64_t token, const JobId
     }
 }
 
+std::optional<crdt::Dot> durable_head(const Commit& commit) {
+    if (!commit.wrote()) return {};
+    try {
+        commit.durable();
+    } catch (const Error& error) {
+        if (error.errc() != Errc::not_durable) throw;  // in memory mode it leaves at once
+    }
+    const auto& [replica, seq] = *commit.version().lines().begin();
+    return to_inner(Dot{replica, seq});
+}
+
 QueueWork::Written QueueWork::write(const std::function<void(Tx&)>& write) const {
     Written written;
     const auto commit = core->transact([&](Tx& tx) {
         written.applied = core->read([](const peer::Peer& peer) { return peer.state().version(); });
         write(tx);
     });
-    if (!commit.wrote()) return written;
-    const auto& [replica, seq] = *commit.version().lines().begin();
-    written.head = to_inner(Dot{replica, seq});
-    try {
-        commit.durable();
-    } catch (const Error& error) {
-        if (error.errc() != Errc::not_durable) throw;  // in memory mode it leaves at once
-    }
+    written.head = durable_head(commit);
     return written;
 }
 
@@ -197,12 +201,20 @@ void QueueHandle::refuse(const detail::RawJob& job) const {
     work.finish(job.token, {job.id}, written.head, written.applied, detail::until_us(decide_within));
 }
 
-bool QueueHandle::extend_lease(detail::JobLease& lease, std::chrono::milliseconds within) const {
+bool QueueHandle::extend_lease(detail::JobLease& lease, const Commit* progress,
+                               std::chrono::milliseconds within) const {
     detail::require_may_work(core());
     const QueueWork work(core_pointer(), name_);
+    const auto deadline_us = detail::until_us(within);
+    std::optional<crdt::Dot> head;
+    if (progress != nullptr) head = detail::durable_head(*progress);
     const auto asked_us = detail::boot_us();
-    const auto record = work.change([&](agree::ClaimRecord& claims) { agree::renew_lease(claims, lease.token); },
-                                    detail::until_us(within));
+    const auto record = work.change(
+        [&](agree::ClaimRecord& claims) {
+            agree::renew_lease(claims, lease.token);
+            if (head) agree::add_head(claims, *head, {});
+        },
+        deadline_us);
     const bool held = record.lease(lease.token) != nullptr;
     if (held) lease.confirmed(asked_us);
     if (!held) lease.until_us = 0;

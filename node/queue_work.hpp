@@ -43,6 +43,8 @@ struct QueueWork {
     crdt::Bytes key;
 };
 
+/// What a commit wrote last, once it is durable where there is a disk; nothing where it wrote nothing.
+std::optional<crdt::Dot> durable_head(const Commit& commit);
 /// Throws where a call would wait for its own caller, or the node may not write.
 void require_may_work(const Core& core);
 /// As `boot_us`, at most a year from now.

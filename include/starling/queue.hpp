@@ -181,7 +181,7 @@ class STARLING_API QueueHandle : public Handle {
     Put put_raw(std::string value, std::optional<std::string_view> key) const;
     JobId put_raw(Tx& tx, std::string value, std::optional<std::string_view> key, bool& fresh) const;
     std::vector<detail::RawJob> take_raw(const TakeOptions& options) const;
-    bool extend_lease(detail::JobLease& lease, std::chrono::milliseconds within) const;
+    bool extend_lease(detail::JobLease& lease, const Commit* progress, std::chrono::milliseconds within) const;
     void refuse(const detail::RawJob& job) const;
     std::vector<detail::RawJob> dead_raw() const;
 
@@ -236,7 +236,13 @@ class Queue : public QueueHandle {
     /// The lease of all that was taken with this job begins anew. False where it is lost. Throws Errc::no_majority,
     /// outcome_unknown.
     bool extend(const Job<T>& job, std::chrono::milliseconds within = decide_within) const {
-        return job.lease && extend_lease(*job.lease, within);
+        return job.lease && extend_lease(*job.lease, nullptr, within);
+    }
+    /// The same, and whoever is given one of these jobs next has applied what was written here: how far the work got.
+    /// As heads of acknowledgements: others wait for it, up to `queue_unheard_max`. With a directory it waits for the
+    /// disk, and throws what `Commit::durable` does, too.
+    bool extend(const Job<T>& job, const Commit& progress, std::chrono::milliseconds within = decide_within) const {
+        return job.lease && extend_lease(*job.lease, &progress, within);
     }
 
     /// In order, as far as this node has heard. O(dead).
