@@ -35,10 +35,11 @@ inline constexpr std::uint64_t lock_ttl_us_max = 24ULL * 3600 * 1'000'000;
 /// rate by as much (a little less than a tenth) before a contender can take over while a holder still believes.
 inline constexpr std::uint64_t drift_margin_permille = 100;
 
-/// Of one work queue: leases at a time, jobs in a lease, heads that a claimant must have applied. All of it, 60 kB at
-/// the most, fits a register.
-inline constexpr std::size_t leases_max = 32;
+/// Of one work queue: leases at a time, jobs in a lease, heads that a claimant must have applied, attempts at a job.
+/// All of it, 52 kB at the most, fits a register.
+inline constexpr std::size_t leases_max = 64;
 inline constexpr std::size_t lease_jobs_max = 32;
 inline constexpr std::size_t claim_heads_max = 32;
+inline constexpr std::uint64_t attempts_max = 10'000;
 
 }  // namespace starling::agree

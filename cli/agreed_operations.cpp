@@ -91,10 +91,40 @@ Json AgreedOperations::set_voters(const Json& request, const ClientSession& sess
 
 Json AgreedOperations::lock(const Json& request, ClientSession& session) const {
     auto name = text_in(request, "lock");
+    if (!name) return bad_request(name);
+    return turn(request, session, "the lock '" + *name + "'", [node = &node_, name = *name](LockOptions options) {
+        if (options.wait.count() > 0) return node->lock(name, options);
+        options.wait = decide_within;  // for an answer
+        return node->try_lock(name, options);
+    });
+}
+
+Json AgreedOperations::elect(const Json& request, ClientSession& session) const {
+    auto role = text_in(request, "role");
+    if (!role) return bad_request(role);
+    return turn(request, session, "the role '" + *role + "'", [node = &node_, role = *role](LockOptions options) {
+        if (options.wait.count() == 0) options.wait = decide_within;  // for an answer
+        return node->election(role, options.ttl).campaign(std::move(options));
+    });
+}
+
+Json AgreedOperations::leader(const Json& request, ClientSession& session) {
+    auto role = text_in(request, "role");
+    if (!role) return bad_request(role);
+    return background_.run(session, [node = &node_, role = *role](const std::stop_token&) {
+        const auto state = node->election(role).leader();
+        if (!state.holder) return error_answer(error_code::absent, "nobody has the role '" + role + "'");
+        Json line = ok_answer();
+        line["leader"] = {{"node", state.holder->to_string()}, {"token", state.token}, {"note", state.note}};
+        return line;
+    });
+}
+
+Json AgreedOperations::turn(const Json& request, ClientSession& session, const std::string& what, Take take) {
     auto ttl_ms = integer_in(request, "ttl_ms");
     const crdt::Result<std::int64_t> no_end = lock_wait_ms_max;
     auto wait_ms = request.contains("wait_ms") ? integer_in(request, "wait_ms") : no_end;
-    if (!name || !ttl_ms || !wait_ms) return bad_request(name, ttl_ms, wait_ms);
+    if (!ttl_ms || !wait_ms) return bad_request(ttl_ms, wait_ms);
     if (*ttl_ms < 0 || *ttl_ms > lock_ms_max || *wait_ms < 0 || *wait_ms > lock_wait_ms_max)
         return error_answer(error_code::input, "\"ttl_ms\" is 100 ms to a day, \"wait_ms\" at most a year");
     if (session.wished_lock)  // each has a thread
@@ -111,15 +141,13 @@ Json AgreedOperations::lock(const Json& request, ClientSession& session) const {
     options.lost = tell_lost;
     auto turn = std::make_shared<Turn>();
     // The thread ends with what it writes to.
-    turn->wanting = std::jthread([node = &node_, into = turn.get(), name = *name, options = std::move(options),
+    turn->wanting = std::jthread([into = turn.get(), what, take = std::move(take), options = std::move(options),
                                   outbox = session.outbox, tell_lost](const std::stop_token& stop) mutable {
         try {
             options.stop = stop;
-            const bool waits = options.wait.count() > 0;
-            if (!waits) options.wait = decide_within;  // for an answer
-            into->lock = waits ? node->lock(name, options) : node->try_lock(name, options);
+            into->lock = take(options);
             if (!into->lock && !stop.stop_requested())
-                outbox->push(error_answer(error_code::absent, "somebody else has the lock '" + name + "'"));
+                outbox->push(error_answer(error_code::absent, "somebody else has " + what));
             if (!into->lock) return;
             if (!into->lock.held()) {  // whoever tells of losses may have done so, or not yet
                 tell_lost();

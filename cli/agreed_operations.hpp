@@ -3,11 +3,13 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <string>
 #include <thread>
 
 #include <starling/starling.hpp>
 
+#include "cli/background.hpp"
 #include "cli/control_server.hpp"
 #include "cli/protocol.hpp"
 
@@ -24,13 +26,21 @@ class AgreedOperations {
     /// Once a connection. The answer says that it is wished; {"locked":{"token":…}} or an error follows, and {"lost":…}
     /// should it be. It is given up when the client hangs up.
     Json lock(const Json& request, ClientSession& session) const;
+    /// The same for a role.
+    Json elect(const Json& request, ClientSession& session) const;
+    /// The answer says that it is begun; {"leader":{…}} or an error follows.
+    Json leader(const Json& request, ClientSession& session);
 
   private:
+    /// Takes a turn, or waits for none where `options.wait` is 0.
+    using Take = std::function<Lock(const LockOptions& options)>;
+    static Json turn(const Json& request, ClientSession& session, const std::string& what, Take take);
     crdt::Result<NodeId> named(const std::string& text) const;
 
     const Node& node_;
     std::atomic<bool> changing_{false};
     std::jthread changer_;
+    Background background_;
 };
 
 }  // namespace starling::cli

@@ -60,6 +60,7 @@ int run(int argc, char** argv) {
     add_store_verbs(app, invocation);
     add_agreed_verbs(app, invocation);
     add_decision_verbs(app, invocation);
+    add_queue_verbs(app, invocation);
     add_trial_verbs(app, invocation);
     try {
         app.parse(argc, argv);

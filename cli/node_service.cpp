@@ -166,6 +166,9 @@ Json NodeService::dispatch(const std::string& op, const Json& request, ClientSes
     if (op == "voters") return agreed_.voters();
     if (op == "set_voters") return agreed_.set_voters(request, session);
     if (op == "lock") return agreed_.lock(request, session);
+    if (op == "elect") return agreed_.elect(request, session);
+    if (op == "leader") return agreed_.leader(request, session);
+    if (auto answer = queues_.run(op, request, session)) return std::move(*answer);
     if (auto answer = registers_.answer(op, request, session)) return std::move(*answer);
     if (op == "backup") return backup(request, session);
     if (op == "fault") return fault(request);

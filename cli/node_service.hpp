@@ -11,6 +11,7 @@
 #include "cli/agreed_operations.hpp"
 #include "cli/control_server.hpp"
 #include "cli/protocol.hpp"
+#include "cli/queue_operations.hpp"
 #include "cli/register_operations.hpp"
 
 namespace starling::cli {
@@ -23,7 +24,7 @@ const char* code_of(Errc error);
 /// once.
 class NodeService {
   public:
-    explicit NodeService(const Node& node) : node_(node), agreed_(node), registers_(node) {}
+    explicit NodeService(const Node& node) : node_(node), agreed_(node), registers_(node), queues_(node) {}
 
     /// Never throws: errors of the node become error answers. Blocks no longer than the operation takes on local data;
     /// a write's answer waits for the disk unless the request says "durable": false.
@@ -41,6 +42,7 @@ class NodeService {
     const Node& node_;
     AgreedOperations agreed_;
     RegisterOperations registers_;
+    QueueOperations queues_;
     std::set<NodeId> blocked_;
     bool stop_wanted_ = false;
     std::atomic<bool> copying_{false};

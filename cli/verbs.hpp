@@ -32,8 +32,9 @@ void add_type_verbs(CLI::App& app,
 void add_event_verbs(CLI::App& app, Invocation& invocation);     ///< append, since, replay, changes
 void add_look_verbs(CLI::App& app, Invocation& invocation);      ///< watch, keys, explain
 void add_store_verbs(CLI::App& app, Invocation& invocation);     ///< backup, restore, check, export
-void add_agreed_verbs(CLI::App& app, Invocation& invocation);    ///< voters, lock
+void add_agreed_verbs(CLI::App& app, Invocation& invocation);    ///< voters, lock, elect
 void add_decision_verbs(CLI::App& app, Invocation& invocation);  ///< agreed, fenced
+void add_queue_verbs(CLI::App& app, Invocation& invocation);     ///< queue
 void add_trial_verbs(CLI::App& app, Invocation& invocation);     ///< demo, sim
 
 /// Says why a node refused, from its answer, and returns the exit code for that.

@@ -1,14 +1,15 @@
-// What a majority decides: voters, and commands under a lock.
+// What a majority decides: voters, and commands under a lock or in a role.
 #include <iostream>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "cli/control_client.hpp"
+#include "cli/durations.hpp"
 #include "cli/exit_codes.hpp"
 #include "cli/guarded_command.hpp"
+#include "cli/json_value.hpp"
 #include "cli/messages.hpp"
 #include "cli/verbs.hpp"
 
@@ -49,17 +50,21 @@ int run_set_voters(const Invocation& invocation, const std::vector<std::string>&
     return exit_ok;
 }
 
-struct LockGiven {
-    std::string name;
+/// A lock, or a role.
+struct TurnGiven {
+    std::string name, note;
     std::vector<std::string> command;
     std::uint64_t ttl_ms = 10'000;
     std::optional<std::uint64_t> wait_ms;
 };
 
-int run_lock(const Invocation& invocation, const LockGiven& given) {
+/// `kind`: "lock" or "role".
+int run_turn(const Invocation& invocation, const TurnGiven& given, const std::string& kind) {
+    const auto what = "the " + kind + " '" + given.name + "'";
     auto client = ControlClient::connect(invocation.directory);
     if (!client) return complain(exit_no_node, client.fault().what);
-    Json request{{"op", "lock"}, {"lock", given.name}, {"ttl_ms", given.ttl_ms}};
+    Json request{{"op", kind == "lock" ? "lock" : "elect"}, {kind, given.name}, {"ttl_ms", given.ttl_ms}};
+    if (!given.note.empty()) request["note"] = given.note;
     if (given.wait_ms) request["wait_ms"] = *given.wait_ms;
     auto line = client->call(std::move(request));
     if (line && line->value("ok", false)) line = client->receive(lock_answer_max);
@@ -68,17 +73,32 @@ int run_lock(const Invocation& invocation, const LockGiven& given) {
     // Whatever the node says next is that the lock is lost; so it is when the node ends. It may have said so already:
     // that may be in what was read, where no poll of the socket finds it, or come before the token.
     const auto over = [&] { return client->receive(std::chrono::milliseconds(0)) || client->gone(); };
-    if (!line->contains("locked") || over())
-        return complain(exit_lost, "the lock '" + given.name + "' was lost before the command was run");
+    if (!line->contains("locked") || over()) return complain(exit_lost, what + " was lost before the command was run");
     const auto token = (*line)["locked"]["token"].get<std::uint64_t>();
     const auto end = run_guarded(given.command, token_variable, std::to_string(token), client->fd(), over);
-    if (end.lost) return complain(exit_lost, "the lock '" + given.name + "' was lost, and the command was ended");
+    if (end.lost) return complain(exit_lost, what + " was lost, and the command was ended");
     return end.exit;
 }
 
-const std::map<std::string, std::uint64_t>& milliseconds_by_unit() {
-    static const std::map<std::string, std::uint64_t> units{{"ms", 1}, {"s", 1'000}, {"m", 60'000}, {"h", 3'600'000}};
-    return units;
+void print_leader(const Json& line) {
+    const Json& leader = line["leader"];
+    std::cout << leader["node"].get<std::string>() << '\t' << leader["token"] << '\t'
+              << leader["note"].get<std::string>() << '\n';
+}
+
+int run_leader(const Invocation& invocation, const std::string& role) {
+    auto client = ControlClient::connect(invocation.directory);
+    if (!client) return complain(exit_no_node, client.fault().what);
+    auto line = client->call({{"op", "leader"}, {"role", role}});
+    if (line && line->value("ok", false)) line = client->receive();
+    if (!line) return complain(exit_no_node, line.fault().what);
+    if (!line->value("ok", false)) return complain_of(*line);
+    if (invocation.json) {
+        std::cout << to_line(payload_of(std::move(*line)));
+    } else {
+        print_leader(*line);
+    }
+    return exit_ok;
 }
 
 void add_voters(CLI::App& app, Invocation& invocation) {
@@ -97,19 +117,41 @@ void add_voters(CLI::App& app, Invocation& invocation) {
 }
 
 void add_lock(CLI::App& app, Invocation& invocation) {
-    auto given = std::make_shared<LockGiven>();
+    auto given = std::make_shared<TurnGiven>();
     CLI::App& lock = add_verb(app, invocation, "lock", "Run a command while this node holds a lock of the mesh");
     lock.add_option("NAME", given->name, "Name of the lock")->required();
     lock.add_option("COMMAND", given->command, "After --: what to run, with its token in STARLING_TOKEN")->required();
     lock.add_option("--ttl", given->ttl_ms, "How long nobody has it when its holder dies: 500ms, 10s (default), 5m")
-        ->transform(CLI::AsNumberWithUnit(milliseconds_by_unit(), CLI::AsNumberWithUnit::UNIT_REQUIRED));
+        ->transform(as_milliseconds());
     lock.add_option("--wait", given->wait_ms, "How long to wait for it: 30s; 0s: for nobody (default: without end)")
-        ->transform(CLI::AsNumberWithUnit(milliseconds_by_unit(), CLI::AsNumberWithUnit::UNIT_REQUIRED));
+        ->transform(as_milliseconds());
     lock.footer(
         "The exit code is the command's; 1: somebody else had the lock until --wait was over; 6: no majority answered; "
         "7: the lock was lost, and the command was ended (SIGTERM, SIGKILL after 5 s).");
-    lock.callback(
-        [&invocation, given] { invocation.run = [&invocation, given] { return run_lock(invocation, *given); }; });
+    lock.callback([&invocation, given] {
+        invocation.run = [&invocation, given] { return run_turn(invocation, *given, "lock"); };
+    });
+}
+
+void add_elect(CLI::App& app, Invocation& invocation) {
+    auto given = std::make_shared<TurnGiven>();
+    CLI::App& elect = add_verb(app, invocation, "elect",
+                               "Run a command while this node has a role of the mesh; without one, print who has it");
+    elect.add_option("ROLE", given->name, "Name of the role")->required();
+    elect.add_option("COMMAND", given->command, "After --: what to run, with the number of its term in STARLING_TOKEN");
+    elect.add_option("--ttl", given->ttl_ms, "How long nobody has it when its holder dies: 500ms, 10s (default), 5m")
+        ->transform(as_milliseconds());
+    elect.add_option("--wait", given->wait_ms, "How long to wait for it: 30s (default: without end)")
+        ->transform(as_milliseconds());
+    elect.add_option("--note", given->note, "What others read of who has it")->check(check_text);
+    elect.footer(
+        "The exit code is the command's; 1: somebody else had the role until --wait was over, or nobody has it; 6: no "
+        "majority answered; 7: the role was lost, and the command was ended (SIGTERM, SIGKILL after 5 s).");
+    elect.callback([&invocation, given] {
+        invocation.run = [&invocation, given] {
+            return given->command.empty() ? run_leader(invocation, given->name) : run_turn(invocation, *given, "role");
+        };
+    });
 }
 
 }  // namespace
@@ -117,6 +159,7 @@ void add_lock(CLI::App& app, Invocation& invocation) {
 void add_agreed_verbs(CLI::App& app, Invocation& invocation) {
     add_voters(app, invocation);
     add_lock(app, invocation);
+    add_elect(app, invocation);
 }
 
 }  // namespace starling::cli

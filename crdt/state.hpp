@@ -67,6 +67,13 @@ class State {
             return true;
         });
     }
+    /// The same until `visit` returns false.
+    template <class Visit>
+    void each_field_while(Type type, BytesView key, Visit visit) const {
+        slots_.each_from({type, key, {}}, [&](const SlotView& slot, const SlotEntries& entries) {
+            return slot.type == type && slot.key == key && visit(slot, entries);
+        });
+    }
     /// The keys of a type that start with `prefix`, in order.
     std::vector<Bytes> keys(Type type, BytesView prefix) const;
     std::size_t live_count() const { return live_count_; }

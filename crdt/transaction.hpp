@@ -29,6 +29,8 @@ class Transaction {
     static bool must_cut_first(const Replica& replica);
 
     const State& state() const { return replica_.state(); }
+    /// Of all that it writes. No other of this life has it.
+    Stamp stamp() const { return stamp_; }
 
     /// Supersedes the observed entries of the slot, whatever their stamps; where others' may not be taken (rule 4) it
     /// is `put_own` for a counter and `append` for a journal.

@@ -134,6 +134,7 @@ Core::Core(const Options& options, Parts parts)
       peer_(std::move(parts.peer)),
       snapshots_(std::move(parts.snapshots)),
       unstored_bytes_max_(options.unstored_bytes_max),
+      queues_({node_key_, random_life()}),
       watchers_(std::make_shared<Watchers>([log = log_](const std::string& line) { log(LogLevel::error, line); })),
       agreement_(std::make_unique<Agreement>(node_key_, std::move(parts.voter), agreement_hooks())),
       storage_(parts.store ? std::make_unique<Storage>(static_cast<StorageDriver&>(*this), std::move(parts.store))

@@ -36,6 +36,7 @@
 #include "node/membership.hpp"
 #include "node/mesh_book.hpp"
 #include "node/network.hpp"
+#include "node/queue_book.hpp"
 #include "node/storage.hpp"
 #include "node/watchers.hpp"
 #include "peer/peer.hpp"
@@ -98,6 +99,7 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     Watchers& watchers() const { return *watchers_; }
     Network& network() const { return *network_; }
     Agreement& agreement() const { return *agreement_; }
+    QueueBooks& queues() { return queues_; }
     Standing standing() const { return membership_.standing; }
     /// It has the key that the mesh was founded with.
     bool founder() const { return membership_.issuer && membership_.issuer->chain.empty(); }
@@ -203,6 +205,7 @@ class Core final : public std::enable_shared_from_this<Core>, private NetworkDri
     bool store_closed_ = false;
     DurableTop durable_top_;  // has a lock of its own
 
+    QueueBooks queues_;  // has locks of its own
     std::shared_ptr<Watchers> watchers_;
     std::unique_ptr<Agreement> agreement_;
     bool peers_batch_ = false;  // of the storage thread: what is being committed is the peer's, too

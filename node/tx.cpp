@@ -34,6 +34,10 @@ void Tx::fail(const Error& why) {
     inner_.fail(why);
 }
 
+std::uint64_t Handle::stamp_of(const Tx& tx) {
+    return tx.inner_.transaction.stamp();
+}
+
 void Tx::add(const Counter& counter, std::int64_t amount) {
     if (counter.core_.get() != &inner_.core) inner_.fail(Error(Errc::wrong_node));
     inner_.fail_if_faulty();

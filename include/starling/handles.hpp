@@ -79,6 +79,8 @@ class STARLING_API Handle {
     Commit write_fenced(std::uint64_t token, std::string_view field, const std::optional<std::string>& value) const;
     void write_fenced(Tx& tx, std::uint64_t token, std::string_view field,
                       const std::optional<std::string>& value) const;
+    /// When a transaction was begun, by the node's hybrid clock; no other of this life has the same.
+    static std::uint64_t stamp_of(const Tx& tx);
     Commit trim_events(std::size_t keep, std::chrono::microseconds age) const;
     Commit write_events(std::optional<std::string_view> once, const std::vector<std::string>& values) const;
     const detail::CorePtr& core_pointer() const { return core_; }

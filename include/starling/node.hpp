@@ -33,6 +33,7 @@
 #include <starling/membership.hpp>
 #include <starling/options.hpp>
 #include <starling/projection.hpp>
+#include <starling/queue.hpp>
 #include <starling/status.hpp>
 #include <starling/transaction.hpp>
 #include <starling/watch.hpp>
@@ -230,6 +231,11 @@ class STARLING_API Node {
     /// Who leads is who has the role; `ttl` as of locks.
     Election election(std::string role, std::chrono::milliseconds ttl = std::chrono::seconds(10)) const {
         return {open_core(), std::move(role), ttl};
+    }
+    /// A work queue: queue.hpp. Names have 1 to `queue_name_bytes_max` bytes. Throws Errc::invalid_argument, closed.
+    template <Storable T>
+    Queue<T> queue(std::string name, const QueueOptions& options = {}) const {
+        return {open_core(), std::move(name), options};
     }
     /// Whose turn it is: a linearizable read. Throws as `Agreed::read`.
     LockState lock_state(const std::string& name, std::chrono::milliseconds within = decide_within) const;

@@ -14,6 +14,8 @@
 #include <starling/node.hpp>
 #include <starling/options.hpp>
 #include <starling/projection.hpp>
+#include <starling/queue.hpp>
+#include <starling/saga.hpp>
 #include <starling/status.hpp>
 #include <starling/transaction.hpp>
 #include <starling/types.hpp>
