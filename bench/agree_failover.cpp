@@ -71,6 +71,7 @@ double ours_stalls(const Ours& ours, Away& voter) {
     const auto change = [&] {
         std::error_code error;
         mine.change([](std::optional<int> n) { return n.value_or(0) + 1; }, answer_within, id, error);
+        if (!error) id = {};  // the next is another change
         return !error;
     };
     return longest_stall(change, [&] { voter.kill(); });
@@ -78,8 +79,8 @@ double ours_stalls(const Ours& ours, Away& voter) {
 
 double etcd_stalls(EtcdCluster& etcd) {
     std::size_t leader = 0;
-    while (!EtcdClient(etcd.port(leader)).leads()) ++leader;
-    const auto port = etcd.port(leader + 1);
+    while (!EtcdClient(etcd.port(leader)).leads()) leader = (leader + 1) % agree_voters;
+    const auto port = etcd.port((leader + 1) % agree_voters);
     auto client = std::make_unique<EtcdClient>(port, answer_within);
     int n = 0;
     const auto change = [&] {

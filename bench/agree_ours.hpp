@@ -73,8 +73,12 @@ class Away {
             prctl(PR_SET_PDEATHSIG, SIGKILL);
             in_ = to[0];
             out_ = from[1];
-            live(directory);
-            _exit(0);
+            try {
+                live(directory);
+            } catch (...) {
+                // What it unwound to would be the parent's.
+            }
+            _exit(1);
         }
         close(to[0]);
         close(from[1]);

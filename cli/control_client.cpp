@@ -31,7 +31,7 @@ bool ready(int fd, short events, Clock::time_point deadline) {
 }
 
 Result<Json> parse_answer(const std::string& line) {
-    auto json = parse_json(line);
+    auto json = parse_json(line, answer_depth_max);
     if (!json || !json->is_object())
         return Fault{FaultCode::malformed, "the node answered with something that is no JSON object"};
     return json;

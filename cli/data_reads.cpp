@@ -38,9 +38,9 @@ Json fenced_get(const Node& node, const Json& request) {
     auto map = text_in(request, "map");
     auto field = scalar_in(request, "field");
     if (!map || !field) return bad_request(map, field);
-    const auto handle = node.fenced_map<Value, Value>(*map);
-    Json answer = answer_with("token", handle.token(*field));
-    if (const auto value = handle.get(*field)) answer["value"] = to_json(*value);
+    const auto [token, value] = node.fenced_map<Value, Value>(*map).token_and_value(*field);
+    Json answer = answer_with("token", token);
+    if (value) answer["value"] = to_json(*value);
     return answer;
 }
 

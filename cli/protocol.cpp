@@ -26,14 +26,14 @@ int exit_code_of(std::string_view code) {
     return exit_machine;
 }
 
-crdt::Result<Json> parse_json(std::string_view text) {
+crdt::Result<Json> parse_json(std::string_view text, int depth_max) {
     bool too_deep = false;
     auto guard = [&](int depth, Json::parse_event_t, Json&) {
-        too_deep |= depth > json_depth_max;
+        too_deep |= depth > depth_max;
         return !too_deep;
     };
     Json json = Json::parse(text, guard, /*allow_exceptions=*/false);
-    if (too_deep) return Fault{FaultCode::malformed, "JSON nested deeper than " + std::to_string(json_depth_max)};
+    if (too_deep) return Fault{FaultCode::malformed, "JSON nested deeper than " + std::to_string(depth_max)};
     if (json.is_discarded()) return Fault{FaultCode::malformed, "not valid JSON"};
     return json;
 }

@@ -26,6 +26,7 @@ constexpr int protocol_version = 1;
 constexpr std::size_t request_bytes_max = std::size_t{4} << 20;
 constexpr std::size_t answer_bytes_max = std::size_t{256} << 20;
 constexpr int json_depth_max = 32;
+constexpr int answer_depth_max = json_depth_max + 4;  // what was asked for, in what tells of it
 
 /// Why a request failed; the client turns it into an exit code.
 namespace error_code {
@@ -42,8 +43,8 @@ constexpr const char* outcome_unknown = "outcome_unknown";  ///< exit 6: it may 
 /// The exit code that belongs to an error code; exit_machine for one that this build does not know.
 int exit_code_of(std::string_view code);
 
-/// Parses JSON text, at most json_depth_max deep. Fault: malformed, in words for people.
-crdt::Result<Json> parse_json(std::string_view text);
+/// Parses JSON text, at most so deep. Fault: malformed, in words for people.
+crdt::Result<Json> parse_json(std::string_view text, int depth_max = json_depth_max);
 
 /// Parses one request line: an object of this version with an "op". Fault: malformed.
 crdt::Result<Json> parse_request(std::string_view line);

@@ -17,7 +17,8 @@ using crdt::FaultCode;
 using crdt::Result;
 using std::chrono::milliseconds;
 
-constexpr std::int64_t within_ms_max = milliseconds(std::chrono::hours(1)).count();
+// A decision goes on when its client is gone, and keeps one of `decisions_max` places.
+constexpr std::int64_t within_ms_max = milliseconds(std::chrono::minutes(1)).count();
 constexpr int hexadecimal = 16;
 
 using Held = std::optional<Value>;
@@ -54,6 +55,7 @@ Result<ChangeId> change_in(const Json& request) {
             return Fault{FaultCode::malformed, "\"change\" is not what an unknown outcome named"};
         at = read.ptr + 1;
     }
+    if (id.empty()) return Fault{FaultCode::malformed, "\"change\" is not what an unknown outcome named"};
     return id;
 }
 
@@ -97,8 +99,10 @@ Result<Wish> wish_append(const Json& request) {
     }};
 }
 
-/// Throws starling::Error, other than outcome_unknown, which is an answer with the change's name.
+/// Throws starling::Error, other than outcome_unknown, which is an answer with the change's name. A change that was
+/// named is one whose outcome is unknown already, and stays so where nobody can be asked.
 Json decision(const Agreed<Value>& handle, const Wish& wish, milliseconds within, ChangeId id) {
+    const bool asked_again = !id.empty();
     bool met = false;
     Decided<Value> decided;
     try {
@@ -108,8 +112,9 @@ Json decision(const Agreed<Value>& handle, const Wish& wish, milliseconds within
             decided = handle.look(within);
         }
     } catch (const Error& error) {
-        if (error.errc() != Errc::outcome_unknown) throw;
-        Json answer = error_answer(code_of(error.errc()), error.what());
+        const bool nobody_said = error.errc() == Errc::no_majority || error.errc() == Errc::closed;
+        if (error.errc() != Errc::outcome_unknown && !(asked_again && nobody_said)) throw;
+        Json answer = error_answer(error_code::outcome_unknown, error.what());
         if (!id.empty()) answer["error"]["change"] = text_of(id);
         return answer;
     }
@@ -138,7 +143,7 @@ std::optional<Json> RegisterOperations::answer(const std::string& op, const Json
         request.contains("within_ms") ? integer_in(request, "within_ms") : Result(std::int64_t(decide_within.count()));
     if (!key || !wish || !id || !within_ms) return bad_request(key, wish, id, within_ms);
     if (*within_ms < 1 || *within_ms > within_ms_max)
-        return error_answer(error_code::input, "\"within_ms\" is 1 ms to an hour");
+        return error_answer(error_code::input, "\"within_ms\" is 1 ms to a minute");
     return begin([handle = node_.agreed<Value>(*key), wish = std::move(*wish), within = milliseconds(*within_ms),
                   id = *id] { return decision(handle, wish, within, id); },
                  session);

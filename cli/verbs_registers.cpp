@@ -16,7 +16,8 @@ constexpr std::chrono::milliseconds beyond_within_ms{10'000};  // of a decision,
 constexpr const char* token_environment = "STARLING_TOKEN";
 
 struct RegisterGiven {
-    std::string name, value, was, change;
+    std::string name, value, was;
+    std::optional<std::string> change{};
     std::int64_t within_ms = 2'000;
 };
 
@@ -32,7 +33,7 @@ int complain_of_decision(const Json& answer) {
 int decide(const Invocation& invocation, const RegisterGiven& given, Json request) {
     request["register"] = given.name;
     request["within_ms"] = given.within_ms;
-    if (!given.change.empty()) request["change"] = given.change;
+    if (given.change) request["change"] = *given.change;
     const bool reads = request["op"] == "agreed_get";
     auto client = ControlClient::connect(invocation.directory);
     if (!client) return complain(exit_no_node, client.fault().what);
@@ -59,7 +60,7 @@ CLI::App& add_decision(CLI::App& agreed, Invocation& invocation, const std::shar
     CLI::App& app = add_verb(agreed, invocation, verb, what);
     app.add_option("REGISTER", given->name, "Name of the register")->required()->check(check_text);
     app.add_option("--within", given->within_ms, "How long to try, in milliseconds (default 2000)")
-        ->check(CLI::Range(1, 3'600'000));
+        ->check(CLI::Range(1, 60'000));
     if (verb == "get") return app;
     app.add_option("VALUE", given->value, "Value: JSON if it parses as JSON, else text")
         ->required()

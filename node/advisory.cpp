@@ -7,6 +7,7 @@
 #include <starling/error.hpp>
 
 #include "node/agreement.hpp"
+#include "node/core.hpp"
 
 namespace starling {
 
@@ -29,8 +30,8 @@ Value bytes_of(const NodeId& id) {
 
 }  // namespace
 
-AdvisoryLock::AdvisoryLock(Register<Value> said, NodeId self, std::chrono::milliseconds ttl)
-    : said_(std::move(said)), self_(self), ttl_(ttl) {
+AdvisoryLock::AdvisoryLock(detail::CorePtr core, std::string key, NodeId self, std::chrono::milliseconds ttl)
+    : core_(core), said_(std::move(core), std::move(key)), self_(self), ttl_(ttl) {
     if (ttl < lock_ttl_min || ttl > lock_ttl_max)
         throw Error(Errc::invalid_argument, "a lock's time to live is 100 ms to a day");
 }
@@ -61,31 +62,38 @@ std::optional<AdvisoryLock::Word> AdvisoryLock::look() {
     return word;
 }
 
-void AdvisoryLock::say(Word word) {
+bool AdvisoryLock::say(const std::function<std::optional<Word>(const std::optional<Word>&)>& next) {
     const auto now_us = detail::boot_us();  // from before it is written
-    said_.set(Value::Array{bytes_of(word.holder), word.turn, word.renewal, word.ttl_ms, word.note});
+    std::optional<Word> word;
+    core_->transact([&](Tx& tx) {
+        word = next(look());
+        if (word)
+            tx.set(said_, Value::Array{bytes_of(word->holder), word->turn, word->renewal, word->ttl_ms, word->note});
+    });
+    if (!word) return false;
     mine_ = std::move(word);
     wrote_us_ = now_us;
+    return true;
 }
 
 bool AdvisoryLock::take(const std::string& note) {
     if (note.size() > lock_note_bytes_max) throw Error(Errc::too_large, "a lock's note has at most 1,024 bytes");
-    const auto word = look();
-    const bool lasts = word && detail::boot_us() - since_us_ < std::uint64_t(word->ttl_ms) * ms_us;
-    if (lasts && !is_mine(word)) return false;
-    say({self_, by_chance(), 0, ttl_.count(), note});
-    return true;
+    return say([&](const auto& word) -> std::optional<Word> {
+        const bool lasts = word && detail::boot_us() - since_us_ < std::uint64_t(word->ttl_ms) * ms_us;
+        if (lasts && !is_mine(word)) return std::nullopt;
+        return Word{self_, by_chance(), 0, ttl_.count(), note};
+    });
 }
 
 bool AdvisoryLock::renew() {
-    if (!is_mine(look())) {
-        mine_.reset();
-        return false;
-    }
-    auto next = *mine_;
-    ++next.renewal;
-    say(std::move(next));
-    return true;
+    const bool renewed = say([&](const auto& word) -> std::optional<Word> {
+        if (!is_mine(word)) return std::nullopt;
+        auto next = *mine_;
+        ++next.renewal;
+        return next;
+    });
+    if (!renewed) mine_.reset();
+    return renewed;
 }
 
 bool AdvisoryLock::held() {
@@ -95,7 +103,9 @@ bool AdvisoryLock::held() {
 }
 
 void AdvisoryLock::release() {
-    if (is_mine(look())) said_.clear();
+    core_->transact([&](Tx& tx) {
+        if (is_mine(look())) tx.clear(said_);
+    });
     mine_.reset();
 }
 

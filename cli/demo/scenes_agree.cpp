@@ -152,7 +152,8 @@ Outcome agree_in_a_majority(Stage& stage) {
     Wish next(fleet, few[0], lock_of(long_ttl_ms, turn_wait_ms));
     const auto next_token = next.token();
     Wish read(fleet, few[1], {{"op", "agreed_get"}, {"register", "demo/shift"}});
-    const std::string shift = read.line().value("decided", Json::object()).value("value", "");
+    const auto decided = read.line().value("decided", Json::object());
+    const std::string shift = decided.contains("value") && decided["value"].is_string() ? decided["value"] : Json("");
     outcome.figures = {{"voters", voters.size()},
                        {"token", token},
                        {"majority_ms", majority_ms},

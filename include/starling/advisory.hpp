@@ -1,6 +1,7 @@
 // Advisory locks: who says that they have something, in data that converges. Nobody decides: it works with no majority,
 // offline and on both sides of a partition, and so it excludes nobody. Two nodes may have it at once until they hear of
-// each other; then the later write stands, and the other sees that at its next look. No token, no order.
+// each other; then the word that is later by its writer's clock stands, renewals included, and the other sees that at
+// its next look. No token, no order.
 //
 //     auto desk = node.advisory_lock("desk-4", 30s);
 //     if (desk.take("Ann")) …              // nobody here has heard of another
@@ -11,6 +12,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -31,11 +33,11 @@ struct AdvisoryState {
 /// was taken ends when it is not renewed, or by `release`.
 class STARLING_API AdvisoryLock {
   public:
-    AdvisoryLock(Register<Value> said, NodeId self, std::chrono::milliseconds ttl);
+    AdvisoryLock(detail::CorePtr core, std::string key, NodeId self, std::chrono::milliseconds ttl);
 
-    /// Says that this node has it. False where another says so and has not been seen silent for its time to live: no
-    /// clocks are compared, so of whoever is dead a handle must first have seen the last word, by `take`, `state` or
-    /// `held`, for so long. Throws as a Register's `set`, and Errc::too_large (`lock_note_bytes_max`).
+    /// Says that this node has it. False where another says so and has not been seen silent for its time to live. No
+    /// clocks are compared for that, so of whoever is dead a handle must first have seen the last word, by `take`,
+    /// `state` or `held`, for so long. Throws as a Register's `set`, and Errc::too_large (`lock_note_bytes_max`).
     bool take(const std::string& note = {});
     /// False where another word stands now, or none: it is taken no more. Throws as a Register's `set`.
     bool renew();
@@ -56,8 +58,10 @@ class STARLING_API AdvisoryLock {
     };
     std::optional<Word> look();
     bool is_mine(const std::optional<Word>& word) const { return mine_ && word && word->turn == mine_->turn; }
-    void say(Word word);
+    /// Writes what `next` makes of the word that stands, unless that is nothing; no other word comes between.
+    bool say(const std::function<std::optional<Word>(const std::optional<Word>&)>& next);
 
+    detail::CorePtr core_;
     Register<Value> said_;
     NodeId self_;
     std::chrono::milliseconds ttl_;

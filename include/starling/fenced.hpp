@@ -38,6 +38,12 @@ class FencedMap : public Handle {
         const auto found = read_fenced(encode(field));
         return found ? found->token : 0;
     }
+    /// Both of one moment.
+    std::pair<std::uint64_t, std::optional<V>> token_and_value(const K& field) const {
+        const auto found = read_fenced(encode(field));
+        if (!found) return {};
+        return {found->token, found->value ? decode<V>(*found->value) : std::nullopt};
+    }
     /// In the order of the fields' encodings. O(size).
     std::vector<std::pair<K, V>> items() const {
         std::vector<std::pair<K, V>> items;

@@ -226,7 +226,7 @@ class STARLING_API Node {
     }
     /// Who says that they have something: advisory.hpp. Converges, waits for nobody, and excludes nobody.
     AdvisoryLock advisory_lock(std::string key, std::chrono::milliseconds ttl = std::chrono::seconds(10)) const {
-        return {reg<Value>(std::move(key)), id(), ttl};
+        return {open_core(), std::move(key), id(), ttl};
     }
     /// Who leads is who has the role; `ttl` as of locks.
     Election election(std::string role, std::chrono::milliseconds ttl = std::chrono::seconds(10)) const {

@@ -335,11 +335,11 @@ class AgreedFaults(Faults):
             voter.start()
 
 
-def judged(judge, history, directory):
+def judged(judge, history, directory, judge_seconds):
     """What the judge has to say, and whether it finds an order."""
     file = pathlib.Path(directory) / "history.jsonl"
     file.write_text("\n".join(history.lines()) + "\n", encoding="utf-8")
-    ran = subprocess.run([judge, str(file)], capture_output=True, text=True, timeout=JUDGE_SECONDS_MAX, check=False)
+    ran = subprocess.run([judge, str(file)], capture_output=True, text=True, timeout=judge_seconds, check=False)
     return ran.returncode == 0, ran.stdout + ran.stderr
 
 
@@ -379,7 +379,10 @@ def run(options, lan, directory):
         mesh.close()
     history, words = mesh.history, "nothing to judge"
     if finals:
-        good, words = judged(options.judge, history, directory)
+        try:
+            good, words = judged(options.judge, history, directory, JUDGE_SECONDS_MAX + options.seconds)
+        except subprocess.TimeoutExpired:
+            good, words = False, "the judge did not come to an end"
         wrong += ([] if good else [words]) + check_locks(history, finals)
     writes = [write.outcome for write in history.writes]
     report = {"seed": options.seed, "seconds": options.seconds, "passed": not wrong, "judge": words.strip().split("\n")[-1],

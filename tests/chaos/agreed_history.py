@@ -153,11 +153,16 @@ def check_nodes(writes, looks):
     it heard from others may be gone then, and comes again."""
     wrong = []
     accepted = [write for write in writes if write.outcome == OK]
-    for node, field, life in sorted({(item.node, item.field, item.life) for item in [*accepted, *looks]}):
-        here = lambda items: [item for item in items if (item.node, item.field) == (node, field)]
-        now_here = lambda items: [item for item in here(items) if item.life == life]
-        told = [(write.end, write.token) for write in here(accepted)] + [(look.end, look.token) for look in now_here(looks)]
-        for item, highest in highest_before(told, [*now_here(accepted), *now_here(looks)]):
+    writes_at, items_at, looks_at = {}, {}, {}
+    for write in accepted:
+        writes_at.setdefault((write.node, write.field), []).append((write.end, write.token))
+    for look in looks:
+        looks_at.setdefault((look.node, look.field, look.life), []).append((look.end, look.token))
+    for item in [*accepted, *looks]:
+        items_at.setdefault((item.node, item.field, item.life), []).append(item)
+    for (node, field, life), items in sorted(items_at.items()):
+        told = writes_at.get((node, field), []) + looks_at.get((node, field, life), [])
+        for item, highest in highest_before(told, items):
             if item.token < highest:
                 did = "accepted a write" if isinstance(item, Write) else "read"
                 wrong.append(f"node {node}, field {field}: {did} under token {item.token} after {highest}")
