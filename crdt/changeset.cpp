@@ -259,7 +259,8 @@ Bytes encode_changeset_head(const Changeset& changeset) {
 
 Bytes encode_changeset(const Changeset& changeset) {
     auto bytes = encode_changeset_head(changeset);
-    return bytes.append(changeset.body);
+    bytes.append(changeset.body);
+    return bytes;
 }
 
 Result<Changeset> decode_changeset(BytesView bytes) {

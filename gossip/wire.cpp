@@ -436,7 +436,8 @@ Bytes encode(SpaceId space, const Message& message, RefSender& refs) {
     head.array(5).uint(wire_version).uint(space).uint(message.index()).array(2 * definitions.size());
     for (const auto& [number, id] : definitions) head.uint(number).replica(id);
     auto frame = body.take();
-    return frame.insert(0, head.take());
+    frame.insert(0, head.take());
+    return frame;
 }
 
 Result<Message> decode(SpaceId space, BytesView frame, RefReceiver& refs) {

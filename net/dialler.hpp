@@ -42,7 +42,7 @@ class Dialler final : public Connections {
         Readable readable;
         Monitor monitor;  // after the socket: destroyed before it
         CurveKey server;
-        const char* ended = nullptr;  // why, once it did; what came before is still to be read
+        const char* ended = nullptr;  // why, once it did; what came before is read, unless libzmq let go of it
     };
     bool receive(ConnectionId id, Dial& dial, ConnectionSink& sink, std::size_t& bytes);
     static void look_for_end(Dial& dial);

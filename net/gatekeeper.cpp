@@ -105,7 +105,7 @@ bool Gatekeeper::pump(Clock::time_point now) {
             "1.0", request[1].to_string_view(), admitted ? "200" : "400", "", user_id, ""};
         for (std::size_t at = 0; at < reply_parts; ++at) {
             const int flags = ZMQ_DONTWAIT | (at + 1 < reply_parts ? ZMQ_SNDMORE : 0);
-            zmq_send(socket_.handle(), reply[at].data(), reply[at].size(), flags);
+            uninterrupted([&] { return zmq_send(socket_.handle(), reply[at].data(), reply[at].size(), flags); });
         }
     }
     return true;

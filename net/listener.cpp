@@ -155,7 +155,10 @@ void Listener::follow_monitor(Clock::time_point now, ConnectionSink& sink) {
         auto event = monitor_->next();
         if (!event) return;
         if (event->kind == ZMQ_EVENT_ACCEPTED) {
-            // The system reuses descriptors: a new connection says that the old one under this number is gone.
+            // The system reuses descriptors: a new connection says that the old one under this number is gone. What
+            // that sent is read first, or it would be taken for the new one's.
+            std::size_t frames = 0, bytes = 0;
+            while (by_fd_.contains(event->value) && frames < frames_per_poll_max && receive(sink, bytes)) ++frames;
             std::erase(gone_, event->value);
             forget(event->value, sink, "the connection was closed");
             accept(event->value, now);
@@ -234,6 +237,7 @@ bool Listener::pump(Clock::time_point now, ConnectionSink& sink) {
     if (monitor.maybe()) {
         follow_monitor(now, sink);
         readable_.look();
+        if (monitor.maybe()) return true;  // a crowd: whose frames these are comes first
     }
     std::size_t bytes = 0, frames = 0;
     const auto room = [&] { return frames < frames_per_poll_max && bytes < bytes_per_poll_max; };
@@ -251,7 +255,8 @@ Sent Listener::send(ConnectionId id, FrameKind kind, BytesView bytes) {
     if (connection == nullptr || connection->closing || connection->routing_id.empty()) return Sent::gone;
     const auto& to = connection->routing_id;
     readable_.look();
-    if (zmq_send(router_.handle(), to.data(), to.size(), ZMQ_DONTWAIT | ZMQ_SNDMORE) < 0) return Sent::gone;
+    const auto name = [&] { return zmq_send(router_.handle(), to.data(), to.size(), ZMQ_DONTWAIT | ZMQ_SNDMORE); };
+    if (uninterrupted(name) < 0) return Sent::gone;
     return send_frame(router_, kind, bytes);
 }
 

@@ -21,7 +21,7 @@ Sent send_frame(zmq::socket_t& socket, FrameKind kind, BytesView bytes) {
     auto* out = static_cast<char*>(zmq_msg_data(&message));
     out[0] = char(kind);
     std::copy(bytes.begin(), bytes.end(), out + 1);
-    if (zmq_msg_send(&message, socket.handle(), ZMQ_DONTWAIT) >= 0) return Sent::yes;
+    if (uninterrupted([&] { return zmq_msg_send(&message, socket.handle(), ZMQ_DONTWAIT); }) >= 0) return Sent::yes;
     zmq_msg_close(&message);
     return Sent::gone;
 }
@@ -61,7 +61,7 @@ void set_curve_server(zmq::socket_t& socket, const Identity& self, const std::st
 }
 
 bool receive_part(zmq::socket_t& socket, zmq::message_t& part) {
-    return zmq_msg_recv(part.handle(), socket.handle(), ZMQ_DONTWAIT) >= 0;
+    return uninterrupted([&] { return zmq_msg_recv(part.handle(), socket.handle(), ZMQ_DONTWAIT); }) >= 0;
 }
 
 Monitor::Monitor(zmq::context_t& context, zmq::socket_t& watched, int events)

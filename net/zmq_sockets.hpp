@@ -2,8 +2,8 @@
 // lingers, and every socket is watched.
 #pragma once
 
+#include <cerrno>
 #include <optional>
-#include <poll.h>
 #include <string>
 #include <vector>
 
@@ -15,6 +15,15 @@
 namespace starling::net {
 
 enum class Sent { yes, gone };
+
+/// Calls libzmq again where a signal came in between. It does not say then whether it took the word of a socket's
+/// descriptor back, or left a message half sent.
+template <class Call>
+int uninterrupted(Call call) {
+    int result = call();
+    while (result < 0 && zmq_errno() == EINTR) result = call();
+    return result;
+}
 
 /// Sends `kind ‖ bytes` as the last part of a message, without waiting. libzmq takes as much as it is given; how much
 /// that may be is the link's business (links.hpp).
