@@ -107,6 +107,7 @@ class Sagas {
     std::size_t work(const TakeOptions& options = {}) const {
         std::size_t ended = 0;
         for (const auto& job : queue_.take(options)) {
+            if (!job.held()) break;  // those before took too long: others may have it, and the rest
             if (run(job)) ++ended;
         }
         return ended;
