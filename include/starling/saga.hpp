@@ -125,10 +125,16 @@ class Sagas {
     static constexpr const char* failed = "failed";
     static constexpr const char* undid = "undone";
 
+    /// Names and ids may have slashes: with the length no two sagas have one map.
+    Progress progress_of(const std::string& id) const {
+        return node_->template map<std::string, std::string>("$saga-steps/" + std::to_string(name_.size()) + "/" +
+                                                             name_ + "/" + id);
+    }
+
     /// False where it is to be gone on with later, here or elsewhere.
     bool run(const Taken& job) const {
         const auto& [id, input] = job.value;
-        const auto progress = node_->template map<std::string, std::string>("$saga/" + name_ + "/" + id);
+        const auto progress = progress_of(id);
         if (!outcome(id)) {
             const SagaRun now{id, job.token, job.attempt};
             auto going = forward(job, now, progress);
