@@ -98,7 +98,8 @@ class Sagas {
     Put begin(const std::string& id, const T& input) const { return queue_.put({id, input}, id); }
     /// How it ended; nothing while it is under way, as far as this node has heard.
     std::optional<SagaOutcome> outcome(const std::string& id) const { return outcomes_.get(id); }
-    /// Drops what is known of one that ended.
+    /// Drops what is known of one that ended. Only once its job is gone from `queue()` as well, which is a moment after
+    /// there is an outcome: with neither, whoever takes the job next runs all steps again.
     Commit forget(const std::string& id) const { return outcomes_.erase(id); }
     const Queue<detail::SagaJob<T>>& queue() const { return queue_; }
 
