@@ -93,8 +93,9 @@ class Sagas {
         steps_.push_back({std::move(name), std::move(act), std::move(undo)});
         return *this;
     }
-    /// Waits for nobody. The id names it for ever: what was begun with it before is not begun again. Throws as
-    /// `Queue::put`.
+    /// Waits for nobody. What was begun with this id before is not begun again, as far as this node has heard, and
+    /// while the id is among the newest `queue_keys_kept`; nor do its steps run again until its outcome is forgotten.
+    /// Throws as `Queue::put`.
     Put begin(const std::string& id, const T& input) const { return queue_.put({id, input}, id); }
     /// How it ended; nothing while it is under way, as far as this node has heard.
     std::optional<SagaOutcome> outcome(const std::string& id) const { return outcomes_.get(id); }
