@@ -94,8 +94,8 @@ class Sagas {
         return *this;
     }
     /// Waits for nobody. What was begun with this id before is not begun again, as far as this node has heard, and
-    /// while the id is among the newest `queue_keys_kept`; nor do its steps run again until its outcome is forgotten.
-    /// Throws as `Queue::put`.
+    /// while the id is among the newest `queue_keys_kept`. Steps of one that has an outcome do not run again until that
+    /// is forgotten. Throws as `Queue::put`.
     Put begin(const std::string& id, const T& input) const { return queue_.put({id, input}, id); }
     /// How it ended; nothing while it is under way, as far as this node has heard.
     std::optional<SagaOutcome> outcome(const std::string& id) const { return outcomes_.get(id); }
