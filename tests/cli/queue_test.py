@@ -83,7 +83,7 @@ class Queues(ThreeVoters):
         def work(name, dies):
             while len(list(done.iterdir())) < jobs:
                 ran = self.nodes.run(name, "queue", "take", "jobs", "--wait", "200ms", "--lease", "1s", "--count", "2")
-                if ran.code == ABSENT:
+                if ran.code in (ABSENT, NO_MAJORITY):  # or, on a busy machine, not in time: then it asks again
                     continue
                 self.assertEqual(OK, ran.code, ran.err)
                 for line in ran.out.splitlines():
