@@ -58,7 +58,8 @@ class Cards(Hosts):
         self.ip(host, "addr", "add", "172.17.0.1/16", "brd", "+", "dev", "docker0")
         self.ip(host, "link", "set", "docker0", "up")
         with self.subTest("a tunnel"):
-            self.tool_or_skip("no tunnels here", "ip", "-n", self.lan.namespace(host), "tuntap", "add", "dev", "tun0", "mode", "tun")
+            self.tool_or_skip("no tunnels here",
+                              "ip", "-n", self.lan.namespace(host), "tuntap", "add", "dev", "tun0", "mode", "tun")
             self.ip(host, "addr", "add", "10.8.0.2", "peer", "10.8.0.1", "dev", "tun0")
             self.ip(host, "link", "set", "tun0", "up")
         self.ip(host, "addr", "add", f"10.77.0.{100 + host}/24", "dev", "eth0", "label", "eth0:1")
