@@ -34,12 +34,15 @@ class Outbox {
     int doorbell_;
 };
 
+struct StopAtTheEnd;
+
 /// One connected client, as the handler of its requests sees it.
 struct ClientSession {
     std::shared_ptr<Outbox> outbox;
     /// What lives as long as the connection: subscriptions.
     std::vector<std::shared_ptr<void>> held;
-    bool wished_lock = false;  ///< it asked for a lock, and is for that one
+    std::weak_ptr<StopAtTheEnd> stop_at_the_end{};  ///< one of these: for all that runs in the background
+    bool wished_lock = false;                       ///< it asked for a lock, and is for that one
     /// Of what it last asked a majority to decide: whether the answer was given.
     std::shared_ptr<const std::atomic<bool>> deciding{};
     /// Set by the handler of a request where its answer must wait, for the disk for example: called, and may block,

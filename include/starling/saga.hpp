@@ -93,12 +93,14 @@ class Sagas {
         steps_.push_back({std::move(name), std::move(act), std::move(undo)});
         return *this;
     }
-    /// Waits for nobody. The id names it for ever: what was begun with it before is not begun again. Throws as
-    /// `Queue::put`.
+    /// Waits for nobody. What was begun with this id before is not begun again, as far as this node has heard, and
+    /// while the id is among the newest `queue_keys_kept`. Steps of one that has an outcome do not run again until that
+    /// is forgotten. Throws as `Queue::put`.
     Put begin(const std::string& id, const T& input) const { return queue_.put({id, input}, id); }
     /// How it ended; nothing while it is under way, as far as this node has heard.
     std::optional<SagaOutcome> outcome(const std::string& id) const { return outcomes_.get(id); }
-    /// Drops what is known of one that ended.
+    /// Drops what is known of one that ended. Only once its job is gone from `queue()` as well, which is a moment after
+    /// there is an outcome: with neither, whoever takes the job next runs all steps again.
     Commit forget(const std::string& id) const { return outcomes_.erase(id); }
     const Queue<detail::SagaJob<T>>& queue() const { return queue_; }
 
@@ -107,6 +109,7 @@ class Sagas {
     std::size_t work(const TakeOptions& options = {}) const {
         std::size_t ended = 0;
         for (const auto& job : queue_.take(options)) {
+            if (!job.held()) break;  // those before took too long: others may have it, and the rest
             if (run(job)) ++ended;
         }
         return ended;
@@ -124,10 +127,16 @@ class Sagas {
     static constexpr const char* failed = "failed";
     static constexpr const char* undid = "undone";
 
+    /// Names and ids may have slashes: with the length no two sagas have one map.
+    Progress progress_of(const std::string& id) const {
+        return node_->template map<std::string, std::string>("$saga-steps/" + std::to_string(name_.size()) + "/" +
+                                                             name_ + "/" + id);
+    }
+
     /// False where it is to be gone on with later, here or elsewhere.
     bool run(const Taken& job) const {
         const auto& [id, input] = job.value;
-        const auto progress = node_->template map<std::string, std::string>("$saga/" + name_ + "/" + id);
+        const auto progress = progress_of(id);
         if (!outcome(id)) {
             const SagaRun now{id, job.token, job.attempt};
             auto going = forward(job, now, progress);

@@ -41,6 +41,7 @@ STOPPED_SECONDS = (2, 5)       # of a holder: more than the time to live
 RETRIES_MAX = 3
 LIVE_SECONDS_MAX = 60          # until all is decided again after the last fault
 JUDGE_SECONDS_MAX = 120
+ALL_FAULTS_SECONDS = 50        # of a run: about one of each kind, and hundreds of late writes
 
 
 class Client(threading.Thread):
@@ -364,6 +365,8 @@ def play(options, mesh):
     wrong = [client.error for client in clients if client.error]
     if not mesh.counts.get("decided") or not mesh.history.turns or not mesh.history.writes:
         wrong.append("there is nothing to look through")
+    if options.seconds >= ALL_FAULTS_SECONDS and not (late(mesh.history) and mesh.history.looks):
+        wrong.append("there is no late write, or no look, to look through")
     if not mesh.decides():
         wrong.append("not all nodes had a change and a turn after the last fault")
     if not mesh.wait(mesh.converged, CONVERGE_SECONDS_MAX):

@@ -20,6 +20,7 @@ DESCRIPTORS_MAX = 256  # of the node that is tried
 CONNECTIONS_MIN = 10 * DESCRIPTORS_MAX
 BEACONS = int(os.environ.get("STARLING_BOGUS_BEACONS", "100000"))
 REPLAYS = 1000
+RESIDENT_SLACK = 32 << 20  # bytes that a small node may grow by, as any does
 PROGRAM = pathlib.Path(__file__).with_name("stranger.py")
 PATIENCE = 60  # seconds, for a stranger that was told to stop
 
@@ -79,12 +80,12 @@ class Strangers(Hosts):
 
     @contextlib.contextmanager
     def bounded_memory(self):
-        """What is done within may not double the memory of the node, not even for a moment."""
+        """What is done within may not double the memory of the node, not even for a moment; a small one may grow a little more."""
         before = self.memory("VmRSS")
         pathlib.Path(f"/proc/{self.processes[HOST].pid}/clear_refs").write_text("5", encoding="utf-8")
         yield
         most = self.memory("VmHWM")
-        self.assertLess(most, 2 * before, f"{before} bytes before")
+        self.assertLess(most, max(2 * before, before + RESIDENT_SLACK), f"{before} bytes before")
 
     def converge(self, *others):
         """Each of these writes, and all the others and the node that is tried get it."""
