@@ -131,13 +131,19 @@ std::optional<crdt::Dot> durable_head(const Commit& commit) {
     return to_inner(Dot{replica, seq});
 }
 
-QueueWork::Written QueueWork::write(const std::function<void(Tx&)>& write) const {
+QueueWork::Written QueueWork::write(const std::vector<Write>& parts) const {
     Written written;
-    const auto commit = core->transact([&](Tx& tx) {
-        written.applied = core->read([](const peer::Peer& peer) { return peer.state().version(); });
-        write(tx);
-    });
-    written.head = durable_head(commit);
+    const auto run = [&](const Write& part) {
+        return core->transact([&](Tx& tx) {
+            written.applied = core->read([](const peer::Peer& peer) { return peer.state().version(); });
+            part(tx);
+        });
+    };
+    Commit last;
+    for (const auto& part : parts) last = run(part);
+    // What was written before may be in no head yet. This leaves nothing behind, and depends on all that is here.
+    if (!last.wrote()) last = run([&](Tx& tx) { data.mark(tx); });
+    written.head = durable_head(last);
     return written;
 }
 
@@ -153,6 +159,8 @@ QueueHandle::QueueHandle(detail::CorePtr core, std::string name, QueueOptions op
 
 JobId QueueHandle::put_raw(Tx& tx, std::string value, std::optional<std::string_view> key, bool& fresh) const {
     const detail::QueueData data(core_pointer(), name_);
+    if (value.size() + key.value_or("").size() > detail::job_bytes_max)
+        throw Error(Errc::too_large, "a job and its key have at most 192 KiB less 16 bytes");
     const JobId id{stamp_of(tx), core().queues().draw_number()};
     fresh = !key || tx.append_once(data.keys, *key, {id});
     if (fresh) {
@@ -175,9 +183,9 @@ bool QueueHandle::ack_all(const std::vector<JobId>& jobs, std::uint64_t token, s
     detail::require_may_work(core());
     const QueueWork work(core_pointer(), name_);
     const auto deadline_us = detail::until_us(within);
-    const auto written = work.write([&](Tx& tx) {
+    const auto written = work.write({[&](Tx& tx) {
         for (const auto& job : jobs) work.data.erase(tx, job);
-    });
+    }});
     return work.finish(token, jobs, written.head, written.applied, deadline_us);
 }
 
@@ -190,14 +198,14 @@ bool QueueHandle::nack(const JobId& job, std::uint64_t token, std::chrono::milli
     const auto deadline_us = detail::until_us(within);
     auto attempt = work.attempt(token, job, deadline_us);
     if (!attempt) return false;  // the lease is over: who ended it has counted the attempt
-    const auto written =
-        work.write([&](Tx& tx) { work.data.fail(tx, job, *attempt, std::uint64_t(delay.count()), options_.attempts); });
+    const auto written = work.write(
+        {[&](Tx& tx) { work.data.fail(tx, job, *attempt, std::uint64_t(delay.count()), options_.attempts); }});
     return work.finish(token, {job}, written.head, written.applied, deadline_us);
 }
 
 void QueueHandle::refuse(const detail::RawJob& job) const {
     const QueueWork work(core_pointer(), name_);
-    const auto written = work.write([&](Tx& tx) { work.data.fail(tx, job.id, job.attempt, 0, 1); });
+    const auto written = work.write({[&](Tx& tx) { work.data.fail(tx, job.id, job.attempt, 0, 1); }});
     work.finish(job.token, {job.id}, written.head, written.applied, detail::until_us(decide_within));
 }
 

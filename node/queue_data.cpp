@@ -161,7 +161,8 @@ Waiting QueueData::waiting(const std::set<JobId>& leased, std::size_t most, Queu
         found.delayed = delayed.jobs.size();
         found.due_us = delayed.first_due_us;
         for (const auto& [id, known] : failed) {
-            if (state.entries(crdt::SlotView{crdt::Type::map, jobs.key(), encode(id)}).empty())
+            if (found.left_over.size() < left_over_max &&
+                state.entries(crdt::SlotView{crdt::Type::map, jobs.key(), encode(id)}).empty())
                 found.left_over.push_back(id);
         }
         state.each_field_while(
@@ -172,7 +173,10 @@ Waiting QueueData::waiting(const std::set<JobId>& leased, std::size_t most, Queu
                 const auto job = job_in(entries);
                 if (!job) return true;
                 const auto first = job->key ? first_with(state, keys.key(), *job->key) : std::nullopt;
-                if (first && *first != *id) return found.left_over.push_back(*id), true;
+                if (first && *first != *id) {
+                    if (found.left_over.size() < left_over_max) found.left_over.push_back(*id);
+                    return true;
+                }
                 const auto before = failed.find(*id);
                 const auto attempts = before == failed.end() ? 0 : before->second.attempts;
                 found.jobs.push_back({to_inner(*id), std::min(attempts, agree::attempts_max - 1) + 1});
@@ -203,7 +207,9 @@ void QueueData::fail(Tx& tx, const JobId& id, std::uint64_t attempt, std::uint64
     if (!job) return;  // somebody acknowledged it, or it is dead
     const auto before = tx.get(tries, id);
     if (before && before->attempts >= attempt) return;  // whoever saw the lease end has counted it
-    if (attempt < attempts_max) return tx.put(tries, id, {attempt, delay_ms});
+    // What no `put` wrote may be too large for a letter, and is tried on.
+    const bool fits = job->value.size() + job->key.value_or("").size() <= job_bytes_max;
+    if (attempt < attempts_max || !fits) return tx.put(tries, id, {attempt, delay_ms});
     tx.put(dead, id, {job->key, attempt, job->value});
     tx.erase(jobs, id);
     tx.erase(tries, id);
@@ -218,6 +224,11 @@ void QueueData::erase(Tx& tx, const JobId& id) const {
     tx.erase(jobs, id);
     tx.erase(tries, id);
     tx.erase(dead, id);  // another node took its worker for dead
+}
+
+void QueueData::mark(Tx& tx) const {
+    tx.put(tries, JobId{}, {});  // no job has this name
+    tx.erase(tries, JobId{});
 }
 
 void QueueData::trim_keys() const {

@@ -12,6 +12,7 @@
 #include <starling/transaction.hpp>
 
 #include "agree/claims.hpp"
+#include "crdt/limits.hpp"
 
 namespace starling::detail {
 
@@ -29,6 +30,11 @@ struct DeadLetter {
     std::uint64_t attempts = 0;
     std::string value;
 };
+
+/// Of a job's value and key together: a dead letter is a value of a map, too, with at most 14 bytes beside them.
+inline constexpr std::size_t job_bytes_max = crdt::value_bytes_max - 16;
+/// Of one look.
+inline constexpr std::size_t left_over_max = 1024;
 
 inline agree::JobId to_inner(const JobId& id) {
     return {id.at_us, id.number};
@@ -67,7 +73,7 @@ struct Waiting {
     crdt::Version applied;               ///< what the look covers
     std::vector<agree::LeasedJob> jobs;  ///< in order, with the attempt that each would be
     /// To be dropped: jobs that were put again with a key before the first put was heard of, and what is known of jobs
-    /// that were acknowledged meanwhile.
+    /// that were acknowledged meanwhile. The first `left_over_max` that were met.
     std::vector<JobId> left_over;
     std::size_t delayed = 0;
     bool others_have_some = false;        ///< jobs were left out that have a lease
@@ -90,6 +96,8 @@ struct QueueData {
     void drop(Tx& tx, const JobId& id) const;
     /// It is done.
     void erase(Tx& tx, const JobId& id) const;
+    /// Writes what changes nothing, and depends on all that is applied here.
+    void mark(Tx& tx) const;
     /// Forgets the oldest keys where there are twice as many as are to be kept.
     void trim_keys() const;
 

@@ -77,14 +77,20 @@ struct Taking {
     void look_again(std::optional<std::uint64_t> due_us);
 };
 
-/// What is lost with a silent worker is noted before its lease is ended: who comes next knows of it.
+/// What is lost with a silent worker is noted before its lease is ended: who comes next knows of it. Each job is a
+/// part: as dead letters together they may be more than a transaction holds.
 QueueWork::Written Taking::bury(const std::vector<agree::Lease>& silent, const std::vector<JobId>& left_over) const {
-    return work.write([&](Tx& tx) {
-        for (const auto& lease : silent) {
-            for (const auto& job : lease.jobs) work.data.fail(tx, detail::to_public(job.id), job.attempt, 0, attempts);
+    std::vector<QueueWork::Write> parts;
+    for (const auto& lease : silent) {
+        for (const auto& job : lease.jobs) {
+            parts.emplace_back(
+                [&](Tx& tx) { work.data.fail(tx, detail::to_public(job.id), job.attempt, 0, attempts); });
         }
+    }
+    parts.emplace_back([&](Tx& tx) {
         for (const auto& id : left_over) work.data.drop(tx, id);
     });
+    return work.write(parts);
 }
 
 /// Jobs of the lease that is ours, and are still there.

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "node/core.hpp"
 #include "node/queue_book.hpp"
@@ -31,11 +32,14 @@ struct QueueWork {
 
     /// A write of the queue that claimants must have applied.
     struct Written {
-        std::optional<crdt::Dot> head;  ///< nothing where nothing was written
-        crdt::Version applied;          ///< by whom it was written
+        std::optional<crdt::Dot> head;
+        crdt::Version applied;  ///< by whom it was written
     };
-    /// Returns when it is durable, where there is a disk. Throws as `transact` and `Commit::durable`.
-    Written write(const std::function<void(Tx&)>& write) const;
+    using Write = std::function<void(Tx&)>;
+    /// One transaction for each part, in order. The head covers them all, also where they find nothing to write since
+    /// an earlier call did. Returns when it is durable, where there is a disk. Throws as `transact` and
+    /// `Commit::durable`.
+    Written write(const std::vector<Write>& parts) const;
 
     CorePtr core;
     QueueData data;

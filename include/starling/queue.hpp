@@ -198,7 +198,8 @@ class Queue : public QueueHandle {
     using QueueHandle::nack;
     using QueueHandle::QueueHandle;
 
-    /// Puts a job at the end. Waits for nobody; nothing is lost while no majority is there. Throws as `transact`.
+    /// Puts a job at the end. Waits for nobody; nothing is lost while no majority is there. Throws as `transact`;
+    /// Errc::too_large where the encoded job and its key have more than 192 KiB less 16 bytes.
     Put put(const T& value) const { return put_raw(encode(value), std::nullopt); }
     /// The same, unless this node has heard of a put with this key: of those that did not hear of each other, one is
     /// delivered once they have. The newest `queue_keys_kept` keys are remembered, also of jobs that are done. Throws

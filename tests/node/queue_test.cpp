@@ -6,6 +6,7 @@
 
 #include "node/queue_book.hpp"
 #include "node/queue_data.hpp"
+#include "node/queue_work.hpp"
 #include "tests/node/pair.hpp"
 
 using namespace starling;
@@ -87,6 +88,14 @@ std::vector<int> values_of(const std::vector<Job<int>>& jobs) {
     return values;
 }
 
+/// What the voters know of a queue.
+struct Claims : QueueHandle {
+    Claims(const Node& node, const std::string& name) : QueueHandle(node.queue<int>(name)) {}
+    agree::ClaimRecord look() const {
+        return detail::QueueWork(core_pointer(), name()).look(detail::until_us(patience));
+    }
+};
+
 }  // namespace
 
 TEST_CASE("what was put without anybody there is taken elsewhere, in order, and is gone when it is done") {
@@ -97,7 +106,7 @@ TEST_CASE("what was put without anybody there is taken elsewhere, in order, and 
     CHECK(shop.queue(0).take(now_up_to(1)).empty());
     shop.heal(2);
     const auto queue = shop.queue(0);
-    REQUIRE(happens([&] { return queue.size() == 5; }));
+    shop.settle();
     const auto jobs = queue.take(up_to(3));
     CHECK(values_of(jobs) == std::vector{1, 2, 3});
     CHECK(jobs[0].attempt == 1);
@@ -355,6 +364,55 @@ TEST_CASE("a node that hears nobody takes nobody for dead") {
     const auto again = shop.queue(2).take(up_to(1));
     REQUIRE(again.size() == 1);
     CHECK(again[0].attempt == 2);
+}
+
+TEST_CASE("what dies together may be more than a transaction holds") {
+    Shop shop(1);
+    const auto queue = shop.nodes[0].queue<std::string>("q", {1});
+    for (std::size_t i = 0; i < queue_take_jobs_max; ++i) queue.put(std::string(10'000, 'x'));
+    REQUIRE(queue.take(up_to(queue_take_jobs_max, 100ms)).size() == queue_take_jobs_max);
+    REQUIRE(happens([&] { return queue.take(now_up_to(1)).empty() && queue.dead().size() == queue_take_jobs_max; }));
+    // The largest job fits into a dead letter, with the five bytes before a string of its length.
+    const std::string largest(detail::job_bytes_max - 5, 'x');
+    CHECK(code_of([&] { queue.put(largest + 'x'); }) == Errc::too_large);
+    CHECK(code_of([&] { queue.put(largest, "key"); }) == Errc::too_large);
+    queue.put(largest);
+    const auto jobs = queue.take(up_to(1));
+    REQUIRE(jobs.size() == 1);
+    CHECK(queue.nack(jobs[0], 0ms, patience));
+    REQUIRE(queue.dead().size() == queue_take_jobs_max + 1);
+    CHECK(queue.dead().back().value == largest);
+}
+
+TEST_CASE("left-overs go in parts") {
+    Shop shop(1);
+    const auto tries = shop.nodes[0].map<JobId, std::vector<std::uint64_t>>("$queue/tries/q");
+    for (std::uint64_t i = 0; i < 8'000;) {
+        shop.nodes[0].transact([&](Tx& tx) {
+            for (const auto end = i + 1'000; i < end; ++i) tx.put(tries, {i + 1, 1}, {1, 0});
+        });
+    }
+    const auto queue = shop.queue(0);
+    queue.put(1);
+    CHECK(values_of(queue.take(up_to(1))) == std::vector{1});
+    CHECK(tries.size() == 8'000 - detail::left_over_max);
+    REQUIRE(happens([&] { return queue.take(now_up_to(1)).empty() && tries.size() == 0; }));
+}
+
+TEST_CASE("an acknowledgement that is told later still has a head") {
+    Shop shop(4, 3);
+    shop.queue(3).put(1);
+    const auto jobs = shop.queue(3).take(up_to(1));
+    REQUIRE(jobs.size() == 1);
+    shop.cut(3);
+    CHECK_FALSE(shop.queue(3).ack(jobs[0], 100ms));
+    shop.heal(3);
+    const Claims claims(shop.nodes[3], "q");
+    CHECK(claims.look().heads.empty());
+    CHECK(shop.queue(3).ack(jobs[0], patience));
+    CHECK(claims.look().leases.empty());
+    CHECK(claims.look().heads.size() == 1);
+    CHECK(shop.nodes[3].keys("$queue/").empty());
 }
 
 TEST_CASE("a book counts by its own clock: leases from when it saw them, delays, and heads that never come") {
