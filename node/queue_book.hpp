@@ -71,18 +71,20 @@ class QueueBook {
 class QueueBooks {
   public:
     /// `self`: this node in this life.
-    explicit QueueBooks(const crdt::ReplicaId& self) : self_(self) {}
+    explicit QueueBooks(const crdt::ReplicaId& self)
+        : self_(self), last_number_(self.life & (agree::count_max / 2 - 1)) {}
     std::shared_ptr<QueueBook> of(const std::string& queue);
     /// Names one take.
     agree::Claim draw_claim();
-    /// A number that is higher than all before.
+    /// A number that is higher than all before in this life. The first is random: jobs that two nodes put at one
+    /// instant of their clocks differ in it.
     std::uint64_t draw_number();
 
   private:
     const crdt::ReplicaId self_;
     std::mutex mutex_;  // guards what follows
     std::map<std::string, std::shared_ptr<QueueBook>> books_;
-    std::uint64_t last_number_ = 0;
+    std::uint64_t last_number_;
 };
 
 }  // namespace starling::detail

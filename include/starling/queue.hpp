@@ -52,8 +52,8 @@ inline constexpr std::chrono::milliseconds queue_unheard_max{10'000};
 
 /// Names a job, in the order of the queue. A value.
 struct STARLING_API JobId {
-    std::uint64_t at_us = 0;  ///< when it was put, as its writer's clock told it
-    std::uint64_t number = 0;
+    std::uint64_t at_us = 0;   ///< when it was put, as its writer's clock told it
+    std::uint64_t number = 0;  ///< counts what one process put, from a random beginning
 
     /// 32 lower-case hexadecimal digits.
     std::string to_string() const;

@@ -415,6 +415,11 @@ TEST_CASE("an acknowledgement that is told later still has a head") {
     CHECK(shop.nodes[3].keys("$queue/").empty());
 }
 
+TEST_CASE("what two nodes put at one instant has two names") {
+    Shop shop(2, 1);
+    CHECK(shop.queue(0).put(1).id.number != shop.queue(1).put(2).id.number);
+}
+
 TEST_CASE("a book counts by its own clock: leases from when it saw them, delays, and heads that never come") {
     detail::QueueBook book;
     const crdt::ReplicaId one{{1}, 1}, other{{2}, 1};
