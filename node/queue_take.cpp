@@ -137,7 +137,9 @@ std::vector<detail::RawJob> Taking::attempt() {
             written = bury(silent, found.left_over);
             found = work.data.waiting(leased, options.jobs + spare_jobs, *work.book, boot_us());
         }
-        if (found.jobs.empty() && silent.empty()) {
+        // After Errc::outcome_unknown the lease may be there.
+        const bool mine = known.lease_of(worker.claim) != nullptr;
+        if (!mine && found.jobs.empty() && silent.empty()) {
             look_again(found.due_us);
             // Whether those who have the others live is only seen by looking.
             if (!found.others_have_some || work.look(deadline_us) == known) return {};
