@@ -98,7 +98,8 @@ struct QueueData {
     void erase(Tx& tx, const JobId& id) const;
     /// Writes what changes nothing, and depends on all that is applied here.
     void mark(Tx& tx) const;
-    /// Forgets the oldest keys where there are twice as many as are to be kept.
+    /// Forgets the oldest keys where there are twice as many as are to be kept. Throws nothing: what it cannot do now,
+    /// the next call does.
     void trim_keys() const;
 
     CorePtr core;

@@ -189,7 +189,7 @@ std::vector<detail::RawJob> QueueHandle::take_raw(const TakeOptions& options) co
         taking.next_us = UINT64_MAX;
         try {
             auto jobs = taking.attempt();
-            if (!jobs.empty()) return jobs;
+            if (!jobs.empty()) return work.data.trim_keys(), jobs;
         } catch (const Error& error) {
             if (error.errc() != Errc::no_majority && error.errc() != Errc::outcome_unknown) throw;
             trouble = error;

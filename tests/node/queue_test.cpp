@@ -420,6 +420,20 @@ TEST_CASE("what two nodes put at one instant has two names") {
     CHECK(shop.queue(0).put(1).id.number != shop.queue(1).put(2).id.number);
 }
 
+TEST_CASE("keys that were put in transactions are forgotten by whoever takes") {
+    Shop shop(1);
+    const auto queue = shop.queue(0);
+    const auto keys = shop.nodes[0].journal<JobId>("$queue/keys/q");
+    for (int i = 0; i < int(2 * queue_keys_kept);) {
+        shop.nodes[0].transact([&](Tx& tx) {
+            for (const auto end = i + 1'024; i < end; ++i) queue.put(tx, i, std::to_string(i));
+        });
+    }
+    CHECK(keys.size() == 2 * queue_keys_kept);
+    CHECK(values_of(queue.take(up_to(1))) == std::vector{0});
+    CHECK(keys.size() == queue_keys_kept);
+}
+
 TEST_CASE("a book counts by its own clock: leases from when it saw them, delays, and heads that never come") {
     detail::QueueBook book;
     const crdt::ReplicaId one{{1}, 1}, other{{2}, 1};
