@@ -232,7 +232,7 @@ void QueueData::drop(Tx& tx, const JobId& id) const {
 void QueueData::erase(Tx& tx, const JobId& id) const {
     tx.erase(jobs, id);
     tx.erase(tries, id);
-    tx.erase(dead, id);  // another node took its worker for dead
+    tx.erase(dead, id);  // another node took its worker for dead; a letter that is written meanwhile stays
 }
 
 void QueueData::mark(Tx& tx) const {

@@ -47,7 +47,8 @@ inline constexpr std::chrono::hours queue_lease_max{24};
 inline constexpr std::chrono::hours queue_delay_max{24 * 365};
 /// The newest idempotency keys of a queue, at least so many of which are remembered.
 inline constexpr std::size_t queue_keys_kept = 16'384;
-/// For how long nobody takes what a node acknowledged that cannot be heard; then it is delivered again.
+/// For how long a node that takes waits for an acknowledgement that it has not heard of; then it gives the wait up for
+/// all, and the job may be delivered again: by a node that only lags, too.
 inline constexpr std::chrono::milliseconds queue_unheard_max{10'000};
 
 /// Names a job, in the order of the queue. A value.
@@ -169,7 +170,10 @@ class STARLING_API QueueHandle : public Handle {
     bool ack_all(const std::vector<JobId>& jobs, std::uint64_t token,
                  std::chrono::milliseconds within = decide_within) const;
     /// The work failed: it is delivered again, `delay` from now at the earliest, which each node counts by its own
-    /// clock from when it first heard; or is a dead letter, after the last attempt. Else as `ack`.
+    /// clock from when it first looked (`take` or `status`); or is a dead letter, after the last attempt. False, and
+    /// nothing happens, where this node knows that the lease is over, or no majority says whether it is. Where it does
+    /// not know yet, a late one still notes the attempt: the job of another worker may become a dead letter, which goes
+    /// if that worker's `ack` comes after it. Else as `ack`.
     bool nack(const JobId& job, std::uint64_t token, std::chrono::milliseconds delay = {},
               std::chrono::milliseconds within = decide_within) const;
     /// Puts a dead letter in again, at the end, as a job that was never tried. False where there is no such one here.
