@@ -20,7 +20,8 @@ Options never_flushed(const std::filesystem::path& dir) {
     return options;
 }
 
-/// Whether some write is found not to be on the disk yet. Not each is: this thread may be held up for longer than a sync.
+/// Whether some write is found not to be on the disk yet. Not each is: this thread may be held up for longer than a
+/// sync.
 bool ever_not_yet(const std::function<Commit(int)>& write) {
     for (int i = 0; i < 100; ++i)
         if (!write(i).durable(0ms)) return true;
