@@ -6,8 +6,6 @@
 
 #include <sodium.h>
 
-#include "net/zmq_sockets.hpp"
-
 namespace starling::net {
 namespace {
 

@@ -10,6 +10,7 @@
 
 #include "net/peer_table.hpp"
 #include "net/transport.hpp"
+#include "net/zmq_sockets.hpp"
 
 namespace starling::net {
 
