@@ -14,7 +14,7 @@ static_assert(queue_attempts_max == agree::attempts_max);
 
 namespace {
 
-const std::string& queue_name(const std::string& name) {
+std::string queue_name(std::string name) {
     if (name.empty() || name.size() > queue_name_bytes_max)
         throw Error(Errc::invalid_argument, "the name of a queue has 1 to 254 bytes");
     return name;
