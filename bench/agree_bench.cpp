@@ -102,7 +102,7 @@ class Pair {
         bench::print(figure);
     }
 
-    Scratch scratch_;
+    Directory scratch_;
 
   public:
     Ours ours;

@@ -109,7 +109,7 @@ void say(const std::string& subject, const std::string& metric, const std::strin
 
 void failover(const Options& options) {
     const std::size_t runs = options.quick ? 1 : deaths;
-    const Scratch scratch;
+    const Directory scratch;
     std::vector<std::unique_ptr<Away>> holders, voters;
     for (std::size_t run = 0; run < runs; ++run) {
         const auto directory = scratch.path / std::to_string(run);

@@ -15,6 +15,7 @@
 
 #include <starling/starling.hpp>
 
+#include "bench/directory.hpp"
 #include "crdt/assert.hpp"
 
 namespace starling::bench {
@@ -22,22 +23,6 @@ namespace starling::bench {
 constexpr std::chrono::seconds agree_patience{60};
 constexpr std::chrono::milliseconds ask_again{5};
 constexpr std::size_t agree_voters = 3;
-
-/// A directory that goes with it.
-struct Scratch {
-    std::filesystem::path path;
-    Scratch() {
-        std::string name = std::filesystem::temp_directory_path() / "starling-agree-XXXXXX";
-        STARLING_ASSERT(mkdtemp(name.data()) != nullptr, "a directory can be made");
-        path = name;
-    }
-    ~Scratch() {
-        std::error_code error;
-        std::filesystem::remove_all(path, error);
-    }
-    Scratch(const Scratch&) = delete;
-    Scratch& operator=(const Scratch&) = delete;
-};
 
 /// Asks again until it holds.
 template <class Holds>

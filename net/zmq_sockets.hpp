@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include <zmq.hpp>
 
