@@ -10,29 +10,13 @@ import tempfile
 import threading
 import unittest
 
-from process_test import ABSENT, INPUT, NO_NODE, OK, PATIENCE, STARLING, USAGE, Nodes, run, until
+from process_test import ABSENT, INPUT, NO_NODE, OK, PATIENCE, STARLING, USAGE, ThreeNodes, run, until
 
 NO_MAJORITY, LOST = 6, 7
 NAMES = "abc"
 
 
-class Agreed(unittest.TestCase):
-    def setUp(self):
-        self.nodes = Nodes(self)
-        code = run("init", "--dir", self.nodes.dir("a")).out.strip()
-        self.home = pathlib.Path(self.nodes.home.name)
-        for name in "bc":
-            self.assertEqual(OK, run("join", code, "--dir", self.nodes.dir(name)).code)
-        self.ids = {name: self.nodes.up(name)["node"] for name in NAMES}
-        for name in NAMES:
-            self.assertTrue(self.nodes.linked(name, 2))
-
-    def three(self):
-        ran = self.nodes.run("a", "voters", "set", *(self.ids[name][:8] for name in NAMES))
-        self.assertEqual(OK, ran.code, ran.err)
-        for name in NAMES:
-            self.assertTrue(until(lambda name=name: len(self.nodes.json(name, "voters")["voters"]) == 3))
-
+class Agreed(ThreeNodes):
     def lock(self, name, *command, options=("--ttl", "2s")):
         return subprocess.Popen([STARLING, "lock", "press", *options, "--dir", self.nodes.dir(name), "--", *command],
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
@@ -46,7 +30,7 @@ class Agreed(unittest.TestCase):
         self.assertEqual([self.ids["a"]], [voter["node"] for voter in first["voters"]])
         self.assertFalse(first["votes"])
         self.assertIn("this node", self.nodes.run("a", "voters").out)
-        self.three()
+        self.name_voters()
         seen = self.nodes.json("c", "voters")
         self.assertTrue(seen["votes"])
         self.assertEqual(sorted(self.ids.values()), [voter["node"] for voter in seen["voters"]])
@@ -58,7 +42,7 @@ class Agreed(unittest.TestCase):
         self.assertEqual(NO_NODE, run("voters", "--dir", self.nodes.dir("nobody")).code)
 
     def test_a_command_has_a_token_that_grows_and_its_exit_code_is_passed_on(self):
-        self.three()
+        self.name_voters()
         tokens = []
         for name in "abca":
             code, out, err = self.ended(self.lock(name, "sh", "-c", "echo $STARLING_TOKEN; exit 3"))
@@ -91,7 +75,7 @@ class Agreed(unittest.TestCase):
         self.assertEqual((0, "", ""), self.ended(self.lock("b", "true")))  # it is given up with the connection
 
     def test_commands_of_all_nodes_exclude_each_other(self):
-        self.three()
+        self.name_voters()
         file = self.home / "count"
         file.write_text("0")
         # Reads, waits and writes back: whoever comes between loses a count.
@@ -102,7 +86,7 @@ class Agreed(unittest.TestCase):
         self.assertEqual(len(running), int(file.read_text()))
 
     def test_somebody_elses_turn(self):
-        self.three()
+        self.name_voters()
         begun = self.home / "begun"
         holder = self.lock("a", "sh", "-c", f"touch {begun}; sleep 60", options=("--ttl", "30s"))
         self.assertTrue(until(begun.exists))
@@ -122,7 +106,7 @@ class Agreed(unittest.TestCase):
         self.assertTrue(until(lambda: not pathlib.Path(f"/proc/{child}").exists()))
 
     def test_the_command_is_ended_when_the_lock_is_lost(self):
-        self.three()
+        self.name_voters()
         begun = self.home / "begun"
         holder = self.lock("a", "sh", "-c", f"trap 'echo told; exit 0' TERM; touch {begun}; while :; do sleep 0.1; done")
         self.assertTrue(until(begun.exists))
@@ -144,7 +128,7 @@ class Agreed(unittest.TestCase):
         self.assertEqual(LOST, self.ended(holder)[0])
 
     def test_a_holder_that_stands_still_past_its_time_is_ended(self):
-        self.three()
+        self.name_voters()
         begun = self.home / "begun"
         holder = self.lock("a", "sh", "-c", f"echo $STARLING_TOKEN > {begun}; exec sleep 60", options=("--ttl", "1s"))
         self.assertTrue(until(lambda: begun.exists() and begun.read_text().strip()))
@@ -156,7 +140,7 @@ class Agreed(unittest.TestCase):
         self.assertEqual(LOST, self.ended(holder)[0])
 
     def test_a_killed_voter_is_missed_by_nobody_and_remembers(self):
-        self.three()
+        self.name_voters()
         tokens = []
 
         def turn(name):

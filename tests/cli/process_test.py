@@ -103,6 +103,28 @@ class Nodes:
         return until(lambda: len(self.json(name, "peers")["peers"]) == peers)
 
 
+class ThreeNodes(unittest.TestCase):
+    """Linked, of one mesh, whose founder `a` is its only voter until all three are named."""
+
+    NAMES = "abc"
+
+    def setUp(self):
+        self.nodes = Nodes(self)
+        code = run("init", "--dir", self.nodes.dir("a")).out.strip()
+        self.home = pathlib.Path(self.nodes.home.name)
+        for name in "bc":
+            self.assertEqual(OK, run("join", code, "--dir", self.nodes.dir(name)).code)
+        self.ids = {name: self.nodes.up(name)["node"] for name in self.NAMES}
+        for name in self.NAMES:
+            self.assertTrue(self.nodes.linked(name, 2))
+
+    def name_voters(self):
+        ran = self.nodes.run("a", "voters", "set", *(self.ids[name][:8] for name in self.NAMES))
+        self.assertEqual(OK, ran.code, ran.err)
+        for name in self.NAMES:
+            self.assertTrue(until(lambda name=name: len(self.nodes.json(name, "voters")["voters"]) == 3))
+
+
 class Verbs(unittest.TestCase):
     """One node is enough to see what each verb does."""
 

@@ -2,31 +2,21 @@
 """Work queues and elections on the command line: real nodes, workers in shells, kill -9 and cuts."""
 
 import json
-import pathlib
 import socket
 import subprocess
 import threading
 import unittest
 
-from process_test import ABSENT, INPUT, NO_NODE, OK, PATIENCE, STARLING, USAGE, Nodes, run, until
+from process_test import ABSENT, INPUT, NO_NODE, OK, PATIENCE, STARLING, USAGE, ThreeNodes, run, until
 
 NO_MAJORITY, LOST = 6, 7
 NAMES = "abc"
 
 
-class ThreeVoters(unittest.TestCase):
+class ThreeVoters(ThreeNodes):
     def setUp(self):
-        self.nodes = Nodes(self)
-        code = run("init", "--dir", self.nodes.dir("a")).out.strip()
-        self.home = pathlib.Path(self.nodes.home.name)
-        for name in "bc":
-            self.assertEqual(OK, run("join", code, "--dir", self.nodes.dir(name)).code)
-        self.ids = {name: self.nodes.up(name)["node"] for name in NAMES}
-        for name in NAMES:
-            self.assertTrue(self.nodes.linked(name, 2))
-        self.assertEqual(OK, self.nodes.run("a", "voters", "set", *self.ids.values()).code)
-        for name in NAMES:
-            self.assertTrue(until(lambda name=name: len(self.nodes.json(name, "voters")["voters"]) == 3))
+        super().setUp()
+        self.name_voters()
 
 
 class Queues(ThreeVoters):

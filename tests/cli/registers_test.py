@@ -6,7 +6,7 @@ import socket
 import threading
 import unittest
 
-from process_test import ABSENT, INPUT, NO_NODE, OK, PATIENCE, STARLING, USAGE, Nodes, run, until
+from process_test import ABSENT, INPUT, NO_NODE, OK, PATIENCE, STARLING, USAGE, Nodes, ThreeNodes, run
 
 NO_MAJORITY = 6
 WISH = {"v": 1, "op": "agreed_append", "register": "log", "value": 1}
@@ -106,18 +106,10 @@ class One(unittest.TestCase):
         self.check(["fenced", "get", "jobs", "8"], "mine\n")
 
 
-class Three(unittest.TestCase):
+class Three(ThreeNodes):
     def setUp(self):
-        self.nodes = Nodes(self)
-        code = run("init", "--dir", self.nodes.dir("a")).out.strip()
-        for name in "bc":
-            self.assertEqual(OK, run("join", code, "--dir", self.nodes.dir(name)).code)
-        self.ids = {name: self.nodes.up(name)["node"] for name in "abc"}
-        for name in "abc":
-            self.assertTrue(self.nodes.linked(name, 2))
-        self.assertEqual(OK, self.nodes.run("a", "voters", "set", *self.ids.values()).code)
-        for name in "abc":
-            self.assertTrue(until(lambda name=name: len(self.nodes.json(name, "voters")["voters"]) == 3))
+        super().setUp()
+        self.name_voters()
 
     def test_all_nodes_change_one_register_and_nothing_is_lost(self):
         def append(name):
